@@ -1,0 +1,79 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from photodouble.errors import BadInput
+
+
+def explain(error: OSError, path: Path) -> BadInput:
+    """Turn an operating system's refusal to write `path` into one sentence with a remedy."""
+    if error.errno == errno.ENOSPC:
+        return BadInput(f"The disk is full while writing {path}: free some space and run the same command again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return BadInput(f"Cannot write {path}: the folder is read-only, choose another one.")
+    if error.errno == errno.ENOENT:
+        return BadInput(f"Cannot write {path}: the folder {path.parent} does not exist, create it first.")
+    return BadInput(f"Cannot write {path}: {error.strerror or error}.")
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, with its suffix; on success fsync it and rename it to `path`.
+
+    On any exception the temporary file (or folder) is removed and `path` is as it was.
+
+    Raises:
+        BadInput: the folder is missing or read-only, or the disk is full.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "no such folder")
+        yield part
+        for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            if file.is_file():
+                _fsync(file)
+        if part.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(part, path)
+        _fsync(path.parent)
+    except BaseException as error:
+        remove(part)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise explain(error, path) from error
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` atomically."""
+    with atomic(path) as part:
+        part.write_bytes(data)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` atomically as readable JSON."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
