@@ -1,0 +1,14 @@
+"""Who allowed what: consent records and the policy gate that stages ask before they work."""
+
+from photodouble.consent.record import (
+    BASES,
+    ConsentRecord,
+    add_record,
+    check_name,
+    digest,
+    read_record,
+    records,
+    require,
+)
+
+__all__ = ["BASES", "ConsentRecord", "add_record", "check_name", "digest", "read_record", "records", "require"]
