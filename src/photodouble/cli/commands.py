@@ -1,0 +1,303 @@
+"""Every command: turns its options into a stage's config, runs it, shows its events and its result.
+
+Stages are imported inside the commands, so that `photodouble --help` does not wait for PyTorch.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photodouble import __version__
+from photodouble.cli import options as o
+from photodouble.stages.events import Event
+
+HERE = Path(".")
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+FIRST, STEPS, LOOK = "Start here", "Step by step", "Look and keep"
+
+app = typer.Typer(
+    cls=o.Ordered,
+    context_settings=SETTINGS,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+consent = typer.Typer(help="Record who allowed the use of a face, and on what ground.")
+weights = typer.Typer(help="The third-party model files: list them, fetch them.")
+app.add_typer(consent, name="consent", context_settings=SETTINGS, rich_help_panel=STEPS)
+app.add_typer(weights, name="weights", context_settings=SETTINGS, rich_help_panel=LOOK)
+
+
+def examples(*lines: str) -> str:
+    """Epilog of a command's help."""
+    return "[bold]For example[/]\n" + "\n".join(f"  [cyan]{line}[/]" for line in lines)
+
+
+def finish(events: Iterable[Event], as_json: bool) -> None:
+    """Show `events` on standard error while they come, and the result on standard output."""
+    from rich.console import Console
+
+    from photodouble.cli.show import draw
+
+    answer(draw(events, Console(stderr=True, highlight=False)), as_json)
+
+
+def answer(values: dict[str, Any], as_json: bool) -> None:
+    """Print a result on standard output, as one JSON object or as a table."""
+    from photodouble.cli.text import plain
+
+    if as_json:
+        sys.stdout.write(json.dumps(plain(values), indent=2, allow_nan=False) + "\n")
+        return
+    from rich.console import Console
+
+    from photodouble.cli.summary import show
+
+    show(values, Console(highlight=False))
+
+
+def version(asked: bool) -> None:
+    """Print the version and leave."""
+    if asked:
+        print(f"photodouble {__version__}")
+        raise typer.Exit()
+
+
+@app.callback(invoke_without_command=True, epilog="First time here? Run [cyan]photodouble demo[/].")
+def root(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Put an actor's face on the photo double, with consent on record and every output marked."""
+    help_if_alone(context)
+
+
+@consent.callback(invoke_without_command=True)
+@weights.callback(invoke_without_command=True)
+def help_if_alone(context: typer.Context) -> None:
+    """A group of commands called without one shows its help."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@app.command(
+    cls=o.Command,
+    rich_help_panel=FIRST,
+    epilog=examples("photodouble demo", "photodouble demo --output out/demo --minutes 2"),
+)
+def demo(
+    output: o.DemoOutput = Path("out/demo"),
+    minutes: o.Minutes = 5,
+    project: o.DemoProject = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Recast a stock clip with a person who does not exist: nothing to prepare."""
+    from photodouble.stages import demo as stage
+
+    kept = {} if project is None else {"project": project}
+    finish(stage.run(stage.DemoConfig(output=output, minutes=minutes, **kept)), as_json)
+
+
+@app.command(
+    cls=o.ManySources,
+    rich_help_panel=FIRST,
+    epilog=examples(
+        "photodouble swap plate.mp4 --to actor.mp4 --output swap.mp4 \\\n"
+        "      --basis release --reference 'contract 12'",
+        "photodouble swap plate.mov --to stills/*.png --output swap.mov --model mesh \\\n"
+        "      --basis research --reference 'course work'",
+    ),
+)
+def swap(
+    plate: o.Plate,
+    wanted: o.Wanted,
+    output: o.Output,
+    minutes: o.Minutes = 5,
+    model: o.Model = "lite",
+    project: o.SwapProject = None,
+    basis: o.OptionalBasis = None,
+    reference: o.OptionalReference = None,
+    codec: o.ChosenCodec = None,
+    matte: o.Matte = None,
+    as_json: o.AsJson = False,
+) -> None:
+    """Put a person's face on a plate in one go: extract, train, convert, report."""
+    from photodouble.stages import swap as stage
+
+    config = stage.SwapConfig(
+        plate=plate,
+        wanted=wanted,
+        output=output,
+        minutes=minutes,
+        model=model,
+        project=project or output.with_name(f"{output.stem}.photodouble"),
+        basis=basis.value if basis else None,
+        reference=reference,
+        codec=codec.value if codec else None,
+        matte=matte,
+    )
+    finish(stage.run(config), as_json)
+
+
+@app.command(cls=o.Command, rich_help_panel=STEPS, epilog=examples("photodouble init my-film"))
+def init(folder: o.NewProject = None, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+    """Make a project: the folder of identities, models and renders."""
+    from photodouble.project import init_project
+
+    answer({"project": init_project(folder or project).root}, as_json)
+
+
+@consent.command(
+    "add",
+    cls=o.Command,
+    epilog=examples(
+        "photodouble consent add ada --basis release --reference 'contract 12' \\\n"
+        "      --document release.pdf --expires 2030-12-31"
+    ),
+)
+def consent_add(
+    name: o.Name,
+    basis: o.RequiredBasis,
+    reference: o.Reference,
+    document: o.Document = None,
+    scope: o.Scope = "",
+    expires: o.Expires = None,
+    project: o.ProjectFolder = HERE,
+    as_json: o.AsJson = False,
+) -> None:
+    """Record that a person allowed the use of their face, or why nobody has to."""
+    from photodouble.stages import consent as stage
+
+    day = expires.date() if expires else None
+    answer(stage.add(project, name, basis.value, reference, document, scope=scope, expires=day), as_json)
+
+
+@consent.command("list", cls=o.Command)
+def consent_list(project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+    """List the project's consent records."""
+    from photodouble.stages import consent as stage
+
+    answer(stage.list_records(project), as_json)
+
+
+@app.command(
+    cls=o.Command,
+    rich_help_panel=STEPS,
+    epilog=examples(
+        "photodouble extract actor.mp4 stills/ --identity ada",
+        "photodouble extract crowd.mp4 --identity ada --reference ada.jpg",
+    ),
+)
+def extract(
+    sources: o.Sources,
+    identity: o.Identity,
+    reference: o.Likeness = None,
+    detector: o.Detector = "yunet",
+    project: o.ProjectFolder = HERE,
+    as_json: o.AsJson = False,
+) -> None:
+    """Take one person's face from footage, frame by frame."""
+    from photodouble.stages import extract as stage
+
+    config = stage.ExtractConfig(
+        project=project, identity=identity, sources=sources, reference=reference, detector=detector
+    )
+    finish(stage.run(config), as_json)
+
+
+@app.command(
+    cls=o.Command, rich_help_panel=STEPS, epilog=examples("photodouble train --from double --to ada --minutes 30")
+)
+def train(
+    source: o.From,
+    target: o.To,
+    model: o.Model = "lite",
+    minutes: o.Limit = None,
+    images: o.Images = None,
+    project: o.ProjectFolder = HERE,
+    as_json: o.AsJson = False,
+) -> None:
+    """Train a model on two identities; once stopped, it continues."""
+    from photodouble.stages import train as stage
+
+    config = stage.TrainConfig(
+        project=project, source=source, target=target, model=model, minutes=minutes, images=images
+    )
+    finish(stage.run(config), as_json)
+
+
+@app.command(
+    cls=o.Command,
+    rich_help_panel=STEPS,
+    epilog=examples("photodouble convert plate.mov --from double --to ada --output shot.mov"),
+)
+def convert(
+    plate: o.Plate,
+    source: o.From,
+    target: o.To,
+    output: o.Output,
+    model: o.Model = "lite",
+    codec: o.ChosenCodec = None,
+    matte: o.Matte = None,
+    project: o.ProjectFolder = HERE,
+    as_json: o.AsJson = False,
+) -> None:
+    """Render a plate with the wanted face, marked and signed."""
+    from photodouble.stages import convert as stage
+
+    config = stage.ConvertConfig(
+        project=project,
+        plate=plate,
+        source=source,
+        target=target,
+        output=output,
+        model=model,
+        codec=codec.value if codec else None,
+        matte=matte,
+    )
+    finish(stage.run(config), as_json)
+
+
+@app.command(cls=o.Command, rich_help_panel=STEPS, epilog=examples("photodouble report shot.mov"))
+def report(output: o.Rendered, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+    """Measure a render and write its report, one HTML page."""
+    from photodouble.stages import report as stage
+
+    finish(stage.run(stage.ReportConfig(output=output, project=project)), as_json)
+
+
+@app.command(
+    cls=o.Command,
+    rich_help_panel=LOOK,
+    epilog=examples("photodouble inspect clip.mp4", "photodouble inspect clip.mp4 --json"),
+)
+def inspect(file: o.AnyFile, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+    """Say which marks a file carries and whether it was altered since."""
+    from photodouble.stages import inspect as stage
+
+    finish(stage.run(stage.InspectConfig(file=file)), as_json)
+
+
+@weights.command("list", cls=o.Command)
+def weights_list(project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+    """List the model files: origin, licence, size, and whether they are here."""
+    from photodouble.stages import weights as stage
+
+    finish(stage.run(stage.ListConfig()), as_json)
+
+
+@weights.command(
+    "fetch", cls=o.Command, epilog=examples("photodouble weights fetch", "photodouble weights fetch yunet sface")
+)
+def weights_fetch(names: o.Names = None, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+    """Fetch model files now, so that later runs need no network."""
+    from photodouble.stages import weights as stage
+
+    finish(stage.run(stage.FetchConfig(tuple(names or ()))), as_json)

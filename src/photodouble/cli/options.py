@@ -1,0 +1,159 @@
+"""The options and arguments of the commands, and how `--to` takes many files."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class Basis(StrEnum):
+    """On what ground somebody's face may be used."""
+
+    RELEASE = "release"
+    ESTATE = "estate"
+    SYNTHETIC = "synthetic"
+    RESEARCH = "research"
+
+
+class Codec(StrEnum):
+    """How pictures are written: the first four in videos, the others in folders of pictures."""
+
+    H264 = "h264"
+    HEVC = "hevc"
+    PRORES = "prores"
+    FFV1 = "ffv1"
+    PNG = "png"
+    TIFF = "tiff"
+    JPEG = "jpeg"
+
+
+BASES = "release, estate, synthetic or research"
+
+ProjectFolder = Annotated[Path, typer.Option("--project", metavar="DIR", help="The project's folder.")]
+DemoProject = Annotated[
+    Path | None, typer.Option("--project", metavar="DIR", help="The project's folder; default: inside the output's.")
+]
+SwapProject = Annotated[
+    Path | None, typer.Option("--project", metavar="DIR", help="The project's folder; default: beside OUT.")
+]
+NewProject = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Folder to make; default: --project.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+Plate = Annotated[Path, typer.Argument(metavar="PLATE", help="Footage whose face is replaced.")]
+Sources = Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Clips, pictures or folders of pictures.")]
+Wanted = Annotated[
+    list[Path], typer.Option("--to", metavar="SOURCE...", help="Footage or pictures of the wanted person.")
+]
+Rendered = Annotated[Path, typer.Argument(metavar="OUT", help="What convert or swap wrote.")]
+AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="Any video or picture.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="OUT", help="Video file or folder of pictures to write.")
+]
+DemoOutput = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write into.")]
+Matte = Annotated[Path | None, typer.Option("--matte", metavar="FILE", help="Write the face's matte too.")]
+ChosenCodec = Annotated[
+    Codec | None,
+    typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),
+]
+
+From = Annotated[str, typer.Option("--from", metavar="NAME", help="Identity in the plate: the double.")]
+To = Annotated[str, typer.Option("--to", metavar="NAME", help="Identity wanted: the actor.")]
+Identity = Annotated[str, typer.Option("--identity", metavar="NAME", help="Whose face to take.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The identity whose face it is.")]
+Likeness = Annotated[
+    Path | None,
+    typer.Option("--reference", metavar="PICTURE", help="A picture of the person; default: the largest face."),
+]
+Detector = Annotated[str, typer.Option("--detector", metavar="NAME", help="yunet, or hog (an extra).")]
+
+Model = Annotated[str, typer.Option("--model", metavar="NAME", help="mesh (no training), lite or original.")]
+Minutes = Annotated[float, typer.Option("--minutes", metavar="M", min=0, help="Training time at most.")]
+Limit = Annotated[
+    float | None,
+    typer.Option("--minutes", metavar="M", min=0, help="Time at most; default: until the figures stop improving."),
+]
+Images = Annotated[int | None, typer.Option("--images", metavar="N", min=1, help="Pictures seen at most.")]
+
+OptionalBasis = Annotated[Basis | None, typer.Option("--basis", metavar="BASIS", help=f"Of both faces' use: {BASES}.")]
+OptionalReference = Annotated[
+    str | None, typer.Option("--reference", metavar="TEXT", help="Where that agreement is found.")
+]
+RequiredBasis = Annotated[Basis, typer.Option("--basis", metavar="BASIS", help=f"Ground of the use: {BASES}.")]
+Reference = Annotated[str, typer.Option("--reference", metavar="TEXT", help="Where the agreement is found.")]
+Document = Annotated[
+    Path | None, typer.Option("--document", metavar="FILE", help="The agreement itself; its hash is kept.")
+]
+Scope = Annotated[str, typer.Option("--scope", metavar="TEXT", help="What is allowed, in words.", show_default=False)]
+Expires = Annotated[
+    datetime | None,
+    typer.Option("--expires", metavar="DATE", formats=["%Y-%m-%d"], help="The last day, like 2030-12-31."),
+]
+Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: what every stage needs.")]
+
+
+class Ordered(TyperGroup):
+    """The root command, whose help lists commands in the order in which a newcomer needs them."""
+
+    order = ("demo", "swap", "init", "consent", "extract", "train", "convert", "report", "inspect", "weights")
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the commands."""
+        return sorted(self.commands, key=self.order.index)
+
+
+class Command(TyperCommand):
+    """A command whose usage line shows what must be given: `train --from NAME --to NAME [OPTIONS]`."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Arguments, then required options, then `[OPTIONS]`."""
+        pieces = [str(param.metavar) for param in self.params if param.param_type_name == "argument"]
+        for param in self.params:
+            if param.param_type_name == "option" and param.required:
+                pieces.append(f"{param.opts[0]} {param.metavar}")
+        return [*pieces, "[OPTIONS]"]
+
+
+class ManySources(Command):
+    """A command whose `--to` takes every file name up to the next option, as the shell expands `--to stills/*.png`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat `--to` before each of its values, then parse as usual."""
+        valued = {name for param in self.params for name in param.opts if not getattr(param, "is_flag", False)}
+        return super().parse_args(ctx, repeat_option(args, "--to", {name for name in valued if name[:1] == "-"}))
+
+
+def repeat_option(arguments: Iterable[str], option: str, valued: set[str]) -> list[str]:
+    """`--to a b` as `--to a --to b`, once an argument that belongs to no option (the plate) has been seen.
+
+    Before that, only one value belongs to the option: in `--to a.mp4 plate.mp4` the second file is the plate.
+
+    Args:
+        arguments: the command line after the command's name.
+        option: the option that takes many values.
+        valued: every option that takes a value.
+    """
+    result: list[str] = []
+    positional = False
+    taking = False  # further values of `option`
+    pending = ""  # the option whose one value comes next
+    rest = iter(arguments)
+    for word in rest:
+        if pending:
+            taking = pending == option
+            pending = ""
+        elif word == "--":
+            return [*result, word, *rest]
+        elif word.startswith("-") and word != "-":
+            pending = word if word in valued else ""
+            taking = word.startswith(f"{option}=")
+        elif taking and positional:
+            result.append(option)
+        else:
+            positional = True
+            taking = False
+        result.append(word)
+    return result

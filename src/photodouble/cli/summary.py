@@ -1,0 +1,118 @@
+"""Results as short tables for a person; the same values go to a script as JSON."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from photodouble.cli.text import clean, duration, number, size, words
+
+_STYLE = {True: "green", False: "yellow", None: ""}
+MAIN = 10  # of the report's figures, the first so many are shown here
+
+
+def show(values: Mapping[str, Any], console: Console) -> None:
+    """Print what a stage ended with."""
+    if "weights" in values:
+        console.print(weights(values["weights"]))
+    elif "verdict" in values:
+        console.print(facts(inspection(values)))
+    else:
+        rest = render(values, console)
+        if rest:
+            console.print(facts(rest))
+
+
+def render(values: Mapping[str, Any], console: Console) -> dict[str, Any]:
+    """Print the quality table and the story of a render; return what is left of the values."""
+    rest = {key: value for key, value in values.items() if value is not None}
+    quality = rest.pop("quality", None)
+    if isinstance(quality, Mapping) and quality:
+        several = all(isinstance(item, Mapping) for item in quality.values())
+        columns = quality if several else {str(rest.get("model", "result")): quality}
+        console.print(quality_table(columns, str(rest.get("codec", "h264"))))
+    told: dict[str, Any] = {}
+    if "frames" in rest and "frames_with_face" in rest:
+        frames, found = rest.pop("frames"), rest.pop("frames_with_face")
+        told["frames"] = f"{number(frames)}, with a face: {number(found)}" + (
+            f" ({100 * found / frames:.1f} %)" if frames else ""
+        )
+    if "seconds" in rest:
+        seconds = rest.pop("seconds")
+        spans = seconds.items() if isinstance(seconds, Mapping) else [("", seconds)]
+        told["time"] = ", ".join(f"{name} {duration(span)}".strip() for name, span in spans)
+    return {**told, **rest}
+
+
+def quality_table(columns: Mapping[str, Mapping[str, Any]], codec: str) -> Group:
+    """The main figures of one render, or of several side by side, and what they fall short of.
+
+    Args:
+        columns: a model's name -> its quality figures.
+        codec: of the render; where it changes every pixel, the figure about untouched ones has no target.
+    """
+    from photodouble.stages.wording import shown, targets, verdict
+
+    lines = {name: shown(figures, targets(name, codec)) for name, figures in columns.items()}
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("quality", no_wrap=True)
+    for name in columns:
+        table.add_column(clean(name), justify="right", no_wrap=True)
+    table.add_column("", style="dim")
+    for row in list(zip(*lines.values(), strict=True))[:MAIN]:
+        cells = [Text(f"{line.value} !" if line.met is False else line.value, style=_STYLE[line.met]) for line in row]
+        table.add_row(row[0].label, *cells, row[0].says.split(":")[0].rstrip("."))
+    verdicts = [Text(f"{name}: {verdict(found)}", style="bold") for name, found in lines.items()]
+    return Group(Text(""), table, Text(""), *verdicts, Text(""))
+
+
+def facts(values: Mapping[str, Any]) -> Table:
+    """Names and values in two columns."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in values.items():
+        table.add_row(clean(key.replace("_", " ")), clean(words(value)))
+    return table
+
+
+def inspection(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found in a file: the verdict first, then one line for each kind of mark."""
+    manifest = values.get("manifest") or {}
+    watermark = values.get("watermark") or {}
+    told: dict[str, Any] = {"verdict": values["verdict"]}
+    if manifest:
+        told["manifest"] = manifest.get("state", "absent")
+        told.update({key: value for key, value in manifest.items() if key != "state" and value not in (None, [], "")})
+    if watermark:
+        told["watermark"] = "found" if watermark.get("detected") else "not found"
+        told.update({f"watermark_{key}": watermark[key] for key in ("identifier", "confidence") if watermark.get(key)})
+    rest = {key: item for key, item in values.items() if key not in ("verdict", "manifest", "watermark")}
+    return told | {key: item for key, item in rest.items() if item is not None}
+
+
+def weights(rows: list[Mapping[str, Any]]) -> Table:
+    """The third-party model files and whether they are here."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, justify in (
+        ("name", "left"),
+        ("package", "left"),
+        ("licence", "left"),
+        ("size", "right"),
+        ("here", "left"),
+    ):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    table.add_column("origin", style="dim", overflow="fold")
+    for row in rows:
+        table.add_row(
+            clean(row["name"]),
+            clean(f"{row['package']} {row['version']}"),
+            clean(row["licence"]),
+            size(row["size"]),
+            "yes" if row["cached"] else "no",
+            clean(row["origin"]),
+        )
+    return table
