@@ -1,0 +1,38 @@
+"""Faces: finding, measuring, following and keeping them."""
+
+from photodouble.faces import hog as _hog  # noqa: F401  # registers the detector
+from photodouble.faces.alignment import FACE, INNER, Layout, alignment, crop, eye_centres, invert, transform
+from photodouble.faces.detect import Detection, Detector, create_detector, register
+from photodouble.faces.embedding import SAME_PERSON, Embedder
+from photodouble.faces.face import Face
+from photodouble.faces.landmarks import Landmarker, Landmarks, Roi
+from photodouble.faces.matte import outline_matte
+from photodouble.faces.pose import pose
+from photodouble.faces.quality import quality, sharpness
+from photodouble.faces.topology import BLENDSHAPES
+
+__all__ = [
+    "BLENDSHAPES",
+    "FACE",
+    "INNER",
+    "SAME_PERSON",
+    "Detection",
+    "Detector",
+    "Embedder",
+    "Face",
+    "Landmarker",
+    "Landmarks",
+    "Layout",
+    "Roi",
+    "alignment",
+    "create_detector",
+    "crop",
+    "eye_centres",
+    "invert",
+    "outline_matte",
+    "pose",
+    "quality",
+    "register",
+    "sharpness",
+    "transform",
+]
