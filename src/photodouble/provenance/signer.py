@@ -1,0 +1,127 @@
+"""Whose signature goes under a manifest, and whose signatures this machine trusts.
+
+The only place of the room that reads the environment: `signer_from_environment` and `anchors_from_environment`.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from photodouble.errors import BadInput
+from photodouble.provenance.ca import CA, local_files
+
+CERT, PRIVATE_KEY, ANCHORS = "PHOTODOUBLE_SIGNING_CERT", "PHOTODOUBLE_SIGNING_KEY", "PHOTODOUBLE_TRUST_ANCHORS"
+_CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A certificate chain and its key.
+
+    Attributes:
+        chain: PEM, the signing certificate first, then its issuers.
+        key: PEM of the signing certificate's unencrypted private key.
+        algorithm: as C2PA names it: es256, es384, es512, ps256 or ed25519.
+    """
+
+    chain: bytes
+    key: bytes = field(repr=False)
+    algorithm: str
+
+
+def config_home(environment: Mapping[str, str]) -> Path:
+    """Folder of this user's photodouble settings: `PHOTODOUBLE_HOME`, or the platform's place for such."""
+    if chosen := environment.get("PHOTODOUBLE_HOME"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "photodouble"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "photodouble"
+    return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "photodouble"
+
+
+def signer_from_environment(environment: Mapping[str, str] = os.environ) -> Signer:
+    """The studio's signer if both PHOTODOUBLE_SIGNING_CERT and _KEY name its files, else this machine's own.
+
+    Raises:
+        BadInput: only one of the two is set, or the files are not a certificate and its key.
+    """
+    cert, key = environment.get(CERT), environment.get(PRIVATE_KEY)
+    if bool(cert) != bool(key):
+        raise BadInput(f"Set {CERT} and {PRIVATE_KEY} together (two PEM files), or neither.")
+    if cert and key:
+        return load_signer(Path(cert), Path(key))
+    _, chain, own = local_files(config_home(environment) / "signing")
+    return load_signer(chain, own)
+
+
+def anchors_from_environment(environment: Mapping[str, str] = os.environ) -> bytes:
+    """PEM of the certificates whose signatures this machine trusts; empty if there are none. Nothing is made here.
+
+    They are the local CA, the last certificate of PHOTODOUBLE_SIGNING_CERT, and those in PHOTODOUBLE_TRUST_ANCHORS.
+
+    Raises:
+        BadInput: a file that the environment names cannot be read.
+    """
+    found = []
+    local = config_home(environment) / "signing" / CA
+    if local.is_file():
+        found.append(_read(local))
+    if cert := environment.get(CERT):
+        last = _certificates(Path(cert))[-1]
+        found.append(last.public_bytes(serialization.Encoding.PEM))
+    if anchors := environment.get(ANCHORS):
+        _certificates(Path(anchors))
+        found.append(_read(Path(anchors)))
+    return b"\n".join(found)
+
+
+def load_signer(chain: Path, key: Path) -> Signer:
+    """Read a signer from two PEM files.
+
+    Raises:
+        BadInput: they cannot be read, do not belong together, have expired, or are of an algorithm C2PA does not know.
+    """
+    leaf = _certificates(chain)[0]
+    data = _read(key)
+    try:
+        private = serialization.load_pem_private_key(data, password=None)
+    except (ValueError, TypeError) as error:  # TypeError: it is encrypted
+        raise BadInput(f"{key} is not an unencrypted private key in PEM.") from error
+    if not isinstance(private, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
+        raise BadInput(f"{key} is a key that C2PA does not know: use P-256, P-384, P-521, Ed25519 or RSA.")
+    if private.public_key() != leaf.public_key():
+        raise BadInput(f"{key} is not the key of the first certificate in {chain}: put the signing certificate first.")
+    if leaf.not_valid_after_utc < datetime.now(UTC):
+        raise BadInput(f"The signing certificate {chain} expired on {leaf.not_valid_after_utc:%Y-%m-%d}: renew it.")
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        algorithm = _CURVES.get(private.curve.name, "")
+        if not algorithm:
+            raise BadInput(f"{key} is on the curve {private.curve.name}: C2PA knows P-256, P-384 and P-521.")
+    else:
+        algorithm = "ps256" if isinstance(private, rsa.RSAPrivateKey) else "ed25519"
+    pkcs8 = private.private_bytes(  # the older forms of PEM are not read by every signer
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return Signer(_read(chain), pkcs8, algorithm)
+
+
+def _certificates(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(_read(path))
+    except ValueError as error:
+        raise BadInput(f"{path} does not hold certificates in PEM.") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
