@@ -1,6 +1,7 @@
 """The terminal front end: turns a command line into a stage's config and draws the stage's events."""
 
 import errno
+import io
 import json
 import sys
 import traceback
@@ -20,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     on standard error, and with `--json` also one object with `error` and `exit_status` on standard output.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal must not break the end of a long run
+            stream.reconfigure(errors="replace")
     try:
         return _run(words)
     except KeyboardInterrupt:

@@ -70,8 +70,10 @@ class Phase:
         """How long still, like `10 s left`."""
         return "" if self.remaining is None else f"{duration(round(self.remaining))} left"
 
-    def finished(self, now: float) -> str:
-        """The line that stays when the phase is over."""
+    def finished(self, now: float, whole: bool = True) -> str:
+        """The line that stays when the phase is over, `whole` or not."""
+        if not whole:
+            return f"stopped at {self.position()}"
         line = self.position() if self.last.unit in TIMES else f"{self.position()} in {duration(now - self.begun)}"
         return f"{line}; {clean(self.last.text)}" if self.last.text else line
 
@@ -93,8 +95,8 @@ class Drawing:
             self.live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close_phase()
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self.close_phase(whole=error is None)
         if self.live is not None:
             self.live.stop()
             self.live = None
@@ -149,11 +151,11 @@ class Drawing:
             parts = [self.phase.position(), self.phase.speed(), self.phase.left(), clean(self.phase.last.text)]
             self.line(event.stage, ", ".join(part for part in parts if part))
 
-    def close_phase(self) -> None:
+    def close_phase(self, whole: bool = True) -> None:
         """Leave one line about the phase that ends."""
         if self.phase is not None:
             phase, self.phase = self.phase, None
-            self.line(phase.last.stage, phase.finished(self.clock()))
+            self.line(phase.last.stage, phase.finished(self.clock(), whole))
 
     def line(self, head: str, text: str, style: str = "bold cyan") -> None:
         """Print one line that stays."""

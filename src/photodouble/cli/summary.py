@@ -1,6 +1,7 @@
 """Results as short tables for a person; the same values go to a script as JSON."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -19,11 +20,9 @@ def show(values: Mapping[str, Any], console: Console) -> None:
     if "weights" in values:
         console.print(weights(values["weights"]))
     elif "verdict" in values:
-        console.print(facts(inspection(values)))
+        facts(inspection(values), console)
     else:
-        rest = render(values, console)
-        if rest:
-            console.print(facts(rest))
+        facts(render(values, console), console)
 
 
 def render(values: Mapping[str, Any], console: Console) -> dict[str, Any]:
@@ -69,14 +68,13 @@ def quality_table(columns: Mapping[str, Mapping[str, Any]], codec: str) -> Group
     return Group(Text(""), table, Text(""), *verdicts, Text(""))
 
 
-def facts(values: Mapping[str, Any]) -> Table:
-    """Names and values in two columns."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+def facts(values: Mapping[str, Any], console: Console) -> None:
+    """Print names and values, one line each; lines are never broken, so that a path can be copied."""
+    names = {key: clean(key.replace("_", " ")) for key in values}
+    width = max(map(len, names.values()), default=0)
     for key, value in values.items():
-        table.add_row(clean(key.replace("_", " ")), clean(words(value)))
-    return table
+        line = Text.assemble((names[key].ljust(width), "bold"), "  ", clean(words(value)))
+        console.print(line, soft_wrap=True)
 
 
 def inspection(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,25 +92,26 @@ def inspection(values: Mapping[str, Any]) -> dict[str, Any]:
     return told | {key: item for key, item in rest.items() if item is not None}
 
 
-def weights(rows: list[Mapping[str, Any]]) -> Table:
-    """The third-party model files and whether they are here."""
+def weights(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """The third-party model files and whether they are here; one person's demo pictures share a row."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name, justify in (
-        ("name", "left"),
-        ("package", "left"),
-        ("licence", "left"),
-        ("size", "right"),
-        ("here", "left"),
-    ):
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    table.add_column("origin", style="dim", overflow="fold")
-    for row in rows:
-        table.add_row(
-            clean(row["name"]),
-            clean(f"{row['package']} {row['version']}"),
-            clean(row["licence"]),
-            size(row["size"]),
-            "yes" if row["cached"] else "no",
-            clean(row["origin"]),
-        )
+    table.add_column("name", no_wrap=True, style="bold")
+    table.add_column("package, licence, origin")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("here", no_wrap=True)
+    before = ""
+    for name, group in itertools.groupby(rows, key=_group):
+        files = list(group)
+        first = files[0]
+        origin = f"{first['package']} {first['version']}\n{first['licence']}; {first['origin']}"
+        here = sum(bool(row["cached"]) for row in files)
+        state = f"{here} of {len(files)}" if len(files) > 1 else ("yes" if here else "no")
+        told = "as above" if origin == before else "\n".join(clean(line) for line in origin.split("\n"))
+        table.add_row(clean(name), told, size(sum(row["size"] for row in files)), state)
+        before = origin
     return table
+
+
+def _group(row: Mapping[str, Any]) -> str:
+    person, _, kind = str(row["name"]).rpartition("_")
+    return f"{person}_..." if person.startswith("person_") and kind else str(row["name"])

@@ -36,8 +36,8 @@ def run(config: ListConfig | FetchConfig) -> Iterator[Event]:
         yield Result(STAGE, {"weights": [_entry(weight) for weight in REGISTRY.values()], "folder": str(cache_dir())})
         return
     names = list(dict.fromkeys(config.names or core()))
-    missing = [name for name in names if name not in REGISTRY or not cached(name)]
-    total = sum(REGISTRY[name].size for name in missing if name in REGISTRY)
+    missing = [name for name in names if not cached(name)]
+    total = sum(REGISTRY[name].size for name in missing)
     yield Started(STAGE, {"files": len(names), "to fetch": len(missing), "bytes": total})
     entries: list[dict[str, Any]] = []
     for done, name in enumerate(names):
