@@ -1,0 +1,21 @@
+"""Clips in and out: frames with their timestamps and colours, and the streams beside them."""
+
+from photodouble.media.clip import Clip, open_clip
+from photodouble.media.codecs import CODECS
+from photodouble.media.frame import Colour, Frame
+from photodouble.media.matte import MatteWriter, read_mattes
+from photodouble.media.pictures import read_picture, write_picture
+from photodouble.media.writer import ClipWriter
+
+__all__ = [
+    "CODECS",
+    "Clip",
+    "ClipWriter",
+    "Colour",
+    "Frame",
+    "MatteWriter",
+    "open_clip",
+    "read_mattes",
+    "read_picture",
+    "write_picture",
+]

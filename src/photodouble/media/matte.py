@@ -1,0 +1,91 @@
+"""Mattes on disk: grey FFV1 at the plate's timestamps."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import cv2
+import numpy as np
+
+from photodouble.errors import BadInput
+from photodouble.files import atomic
+from photodouble.media.clip import Clip, open_clip
+from photodouble.media.colour import FULL
+from photodouble.media.frame import Frame
+from photodouble.media.writer import _container
+
+
+class MatteWriter:
+    """A context manager that writes one matte for each frame of a plate, losslessly at 8 bits, atomically.
+
+    Whatever is not exactly 0 stays above 0, so that a reader knows which pixels may have been changed.
+
+    Args:
+        path: a .mkv file (or .mov).
+        like: the plate; its size and time base are the matte's.
+
+    Raises:
+        BadInput: as ClipWriter.
+    """
+
+    def __init__(self, path: Path, like: Clip):
+        self.path, self.like = Path(path), like
+        if self.path.suffix.lower() not in (".mkv", ".mov"):
+            raise BadInput(f"Cannot write the matte {self.path}: give it a name that ends in .mkv or .mov.")
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            part = self._stack.enter_context(atomic(self.path))
+            self._container = self._stack.enter_context(contextlib.closing(_container(part, self.like)))
+            stream = self._container.add_stream("ffv1", rate=self.like.rate, options={"level": "3", "slicecrc": "1"})
+            stream.width, stream.height, stream.pix_fmt = self.like.width, self.like.height, "gray"
+            stream.time_base = stream.codec_context.time_base = self.like.time_base
+            stream.codec_context.sample_aspect_ratio = self.like.sample_aspect
+            stream.color_range = FULL
+            self._stream = stream
+            self._container.start_encoding()
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self
+
+    def write(self, matte: np.ndarray, frame: Frame) -> None:
+        """Write `matte` (H x W float32, 0..1) at the time of `frame`."""
+        if matte.shape != (self.like.height, self.like.width):
+            raise BadInput(f"The matte of frame {frame.index} for {self.path} is not of the plate's size.")
+        code = cv2.convertScaleAbs(matte, alpha=255)
+        faint = (code == 0) & (matte > 0)
+        if faint.any():
+            code[faint] = 1
+        grey = av.VideoFrame.from_numpy_buffer(code, format="gray")
+        grey.pts = round(frame.pts * frame.time_base / self.like.time_base)
+        grey.time_base, grey.duration = self.like.time_base, frame.duration
+        self._container.mux(self._stream.encode(grey))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._container.mux(self._stream.encode(None))
+            except BaseException as fault:
+                self._leave(fault)
+                raise
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        self._stack.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+
+def read_mattes(path: Path) -> Iterator[np.ndarray]:
+    """Yield the mattes of a file, H x W float32 0..1, in the order of time.
+
+    Raises:
+        BadInput: it is missing, damaged or not a video.
+    """
+    for frame in open_clip(path).frames(dtype=np.uint8):
+        yield frame.image[:, :, 0].astype(np.float32) / 255

@@ -1,0 +1,181 @@
+"""FFmpeg's frames as RGB arrays, and RGB arrays as FFmpeg's frames."""
+
+import re
+
+import cv2
+import numpy as np
+from av import VideoFrame
+from av.video.format import VideoFormat
+
+from photodouble.media.colour import FULL, rgb_matrix, to_depth, yuv_matrix
+from photodouble.media.frame import Colour
+
+_PLANAR = re.compile(r"yuva?(j?)(420|422|444|440|411|410)p(?:(9|10|12|14|16)le)?$")
+_CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
+
+
+def depth(format: VideoFormat) -> int:
+    """Bits of a component: 8 or fewer, up to 16, or 32 for float."""
+    return max(component.bits for component in format.components)
+
+
+def has_alpha(format: VideoFormat) -> bool:
+    """Whether pictures of this format carry an alpha plane or component."""
+    return any(component.is_alpha for component in format.components)
+
+
+def subsampling(format: VideoFormat) -> str:
+    """ "420", "422" or "444": the coarsest of these that keeps the chroma of `format`."""
+    if format.is_rgb or len(format.components) < 3:
+        return "444"
+    wide, high = format.width // format.chroma_width(format.width), format.height // format.chroma_height(format.height)
+    return "444" if wide < 2 else "422" if high < 2 else "420"
+
+
+def to_rgb(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool = False) -> np.ndarray:
+    """H x W x 3 RGB of a decoded frame: uint8, or (deeper formats, unless `eight_bit`) uint16 or float32.
+
+    Args:
+        colour: the frame's matrix and range (a range of 0 reads as limited).
+        centred: chroma lies between the luma samples (JPEG, MPEG-1) instead of on the left one.
+    """
+    name, bits = frame.format.name, depth(frame.format)
+    if len(frame.format.components) < 3 and name not in ("pal8",) and not name.startswith("bayer"):
+        return _grey(frame, colour, bits, eight_bit)
+    if frame.format.is_rgb or name.startswith(("bayer", "xyz")) or name == "pal8":
+        return _rgb(frame, bits, eight_bit)
+    if not _PLANAR.match(name):
+        frame = frame.reformat(format=f"yuv{subsampling(frame.format)}p" + (f"{bits}le" if bits > 8 else ""))
+    return _yuv(frame, colour, eight_bit, centred)
+
+
+def _plane(frame: VideoFrame, index: int, dtype: type) -> np.ndarray:
+    """A view of one plane, H x W, without the padding at its rows' ends."""
+    plane = frame.planes[index]
+    pitch = plane.line_size // np.dtype(dtype).itemsize
+    return np.ndarray((plane.height, pitch), dtype, buffer=plane)[:, : plane.width]
+
+
+def _grey(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.ndarray:
+    if bits == 1 or len(frame.format.components) == 2:
+        frame = frame.reformat(format="gray" if bits <= 8 else "gray16le")
+        bits = 8 if bits <= 8 else 16
+    if bits == 32:
+        luma = to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
+        return cv2.merge([luma] * 3)
+    luma = _plane(frame, 0, np.uint8 if bits <= 8 else np.uint16)
+    top = (1 << bits) - 1
+    # A grey picture says nothing of its range as a rule, and then means the full one.
+    low, high = (16 << (bits - 8), 235 << (bits - 8)) if colour.range == 1 else (0, top)
+    white = 255 if bits <= 8 or eight_bit else 65535
+    if (low, high, white) != (0, 255, 255):
+        values = (luma.astype(np.float32) - low) * (white / (high - low))
+        luma = np.clip(np.rint(values), 0, white).astype(np.uint8 if white == 255 else np.uint16)
+    return cv2.merge([luma] * 3)
+
+
+def _rgb(frame: VideoFrame, bits: int, eight_bit: bool) -> np.ndarray:
+    if bits <= 8:
+        return frame.reformat(format="rgb24").to_ndarray()
+    if bits == 32 or "f16" in frame.format.name:
+        if frame.format.name != "gbrpf32le":
+            frame = frame.reformat(format="gbrpf32le")
+        return to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
+    planar = re.match(r"gbra?p(9|10|12|14|16)le$", frame.format.name)
+    if not planar and frame.format.name != "rgb48le":
+        bits = 10 if bits == 10 else 16
+        frame = frame.reformat(format=f"gbrp{bits}le")
+        planar = True  # type: ignore[assignment]
+    if planar:
+        green, blue, red = (_plane(frame, index, np.uint16) for index in range(3))
+        image = cv2.merge([red, green, blue])
+    else:
+        image = frame.to_ndarray()
+    if eight_bit:
+        return cv2.convertScaleAbs(image, alpha=255 / ((1 << bits) - 1))
+    return image if bits == 16 else (image.astype(np.float32) * (65535 / ((1 << bits) - 1)) + 0.5).astype(np.uint16)
+
+
+def _yuv(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool) -> np.ndarray:
+    match = _PLANAR.match(frame.format.name)
+    assert match
+    bits = int(match[3] or 8)
+    if match[1]:
+        colour = Colour(colour.matrix, colour.primaries, colour.transfer, FULL)
+    planes = [_plane(frame, index, np.uint8 if bits == 8 else np.uint16) for index in range(3)]
+    steps, size = _CHROMA_STEPS[match[2]], (frame.height, frame.width)
+    planes = [planes[0], *(_upsample(plane, steps, size, centred) for plane in planes[1:])]
+    image = cv2.merge(planes)
+    if bits == 8:
+        return cv2.transform(image, yuv_matrix(colour, frame.width, frame.height, 8, 255))
+    if eight_bit:
+        return cv2.convertScaleAbs(cv2.transform(image, yuv_matrix(colour, frame.width, frame.height, bits, 255)))
+    return cv2.transform(image, yuv_matrix(colour, frame.width, frame.height, bits, 65535))
+
+
+def _upsample(plane: np.ndarray, steps: tuple[int, int], size: tuple[int, int], centred: bool) -> np.ndarray:
+    """Bring a chroma plane to the luma's size, linearly, by where its samples lie (H.273, figure 1)."""
+    wide, high = steps
+    height, width = size
+    if high > 1:
+        plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] * high), interpolation=cv2.INTER_LINEAR)
+    if wide == 2 and not centred:
+        following = np.concatenate([plane[:, 1:], plane[:, -1:]], axis=1)
+        out = np.empty((plane.shape[0], plane.shape[1] * 2), plane.dtype)
+        out[:, ::2] = plane
+        out[:, 1::2] = cv2.addWeighted(plane, 0.5, following, 0.5, 0)
+        plane = out
+    elif wide > 1:
+        plane = cv2.resize(plane, (plane.shape[1] * wide, plane.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return plane[:height, :width]
+
+
+def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
+    """An FFmpeg frame of `format` from H x W x 3 RGB (uint8, uint16, or float32 in linear light).
+
+    Args:
+        format: yuv420p, yuv422p, yuv444p (or those with 10le, 12le), bgr0, gbrp16le.
+        colour: the matrix, range and tags that the frame gets; ignored by RGB formats.
+    """
+    match = _PLANAR.match(format)
+    bits = int(match[3] or 8) if match else 16 if format.endswith("16le") else 8
+    if image.dtype == np.float32:
+        image = to_depth(image, np.uint16 if bits > 8 else np.uint8)
+    if not match:
+        image = np.ascontiguousarray(to_depth(image, np.uint16 if bits > 8 else np.uint8))
+        if bits > 8:
+            return _tagged(VideoFrame.from_ndarray(image, format=format), colour)
+        return _tagged(VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format), colour)
+    height, width = image.shape[:2]
+    white = float(np.iinfo(image.dtype).max)
+    if image.dtype == np.uint8 and bits > 8:
+        image = image.astype(np.uint16)
+    code = cv2.transform(image, rgb_matrix(colour, width, height, bits, white))
+    if bits == 8 and code.dtype == np.uint16:
+        code = cv2.convertScaleAbs(code)
+    elif bits > 8:
+        code = np.minimum(code, (1 << bits) - 1)
+    frame = VideoFrame(width, height, format)
+    for index, plane in enumerate(cv2.split(code)):
+        if index:
+            plane = _downsample(plane, _CHROMA_STEPS[match[2]])
+        _plane(frame, index, code.dtype.type)[:] = plane
+    return _tagged(frame, colour)
+
+
+def _tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
+    # ProRes takes its tags from the frames, not from the encoder's context.
+    frame.colorspace, frame.color_range = colour.matrix, colour.range
+    frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
+    return frame
+
+
+def _downsample(plane: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
+    """The reverse of `_upsample` with chroma on the left luma sample; both sizes must be even where halved."""
+    wide, high = steps
+    if high == 2:
+        plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    if wide == 2:
+        kernel = np.array([[0.25, 0.5, 0.25]], np.float32)
+        plane = cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE)[:, ::2]
+    return plane
