@@ -10,6 +10,7 @@ from photodouble.faces.matte import outline_matte
 from photodouble.faces.pose import pose
 from photodouble.faces.quality import quality, sharpness
 from photodouble.faces.topology import BLENDSHAPES
+from photodouble.faces.track import Tracker, find_faces
 
 __all__ = [
     "BLENDSHAPES",
@@ -24,10 +25,12 @@ __all__ = [
     "Landmarks",
     "Layout",
     "Roi",
+    "Tracker",
     "alignment",
     "create_detector",
     "crop",
     "eye_centres",
+    "find_faces",
     "invert",
     "outline_matte",
     "pose",

@@ -1,0 +1,151 @@
+"""Following hands from frame to frame, only where they can cover a face."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photodouble.faces.occlusion_hands import Hand, HandLandmarker, PalmDetector
+from photodouble.faces.roi import Roi
+from photodouble.faces.topology import OVAL
+
+FOUND, KEPT = 0.6, 0.5
+"""Least presence of a new hand, in its first and in its second look, and of one that is followed."""
+
+STEADINESS = 0.25
+"""A hand's two first looks may differ by this part of its size (mean over the landmarks): what the model makes up
+on a face moves with the region that it is shown, a hand stays."""
+
+SEARCH, NEAR = 2.4, 1.5
+"""Side of the square in which palms are looked for, and of the one that a hand must touch to be followed, over the
+longer side of the face's box."""
+
+SIZES = (0.15, 1.6)
+"""A hand's size (wrist to knuckles) over the face's width: smaller or larger ones are not believed."""
+
+RECHECK = 4
+"""For so many frames after a hand was lost, palms are looked for in every frame."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A hand with the number of its track: the same hand over consecutive frames."""
+
+    track: int
+    hand: Hand
+
+
+class HandTracker:
+    """Finds hands near one face and follows them. One instance goes over one clip, in order.
+
+    Palms are looked for every `every` frames while fewer than `most` hands are followed (27 ms at most, against 16 ms
+    for following one hand, one thread of a 2020s desktop).
+    """
+
+    def __init__(
+        self,
+        every: int = 3,
+        most: int = 2,
+        detector: PalmDetector | None = None,
+        landmarker: HandLandmarker | None = None,
+    ) -> None:
+        """Both models are fetched once through `photodouble.weights` unless they are given."""
+        self._detector = detector or PalmDetector()
+        self._landmarker = landmarker or HandLandmarker()
+        self._every, self._most = every, most
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: another clip, a cut, or a face that was away."""
+        self._followed: list[Followed] = []
+        self._wait = 0
+        self._recheck = 0
+        self._tracks = 0
+
+    def step(self, image: np.ndarray, landmarks: np.ndarray) -> list[Followed]:
+        """The hands near the face in the next frame.
+
+        Args:
+            image: H x W x 3 RGB uint8.
+            landmarks: (478, 2 or 3) of the face, plate pixels.
+        """
+        kept: list[Followed] = []
+        for old in self._followed:
+            hand = self.follow(image, landmarks, old.hand)
+            if hand is not None and not any(_same(hand, other.hand) for other in kept):
+                kept.append(Followed(old.track, hand))
+        if len(kept) < len(self._followed):
+            self._recheck = RECHECK
+        self._wait -= 1
+        due = self._wait <= 0 or self._recheck > 0
+        self._recheck = max(self._recheck - 1, 0)
+        if due and len(kept) < self._most:
+            # A second hand is rarer than a first one.
+            self._wait = self._every * (4 if kept else 1)
+            for _, roi in self._detector(image, search_square(landmarks, image.shape[:2])):
+                found = self._confirm(image, landmarks, roi)
+                if found is not None and len(kept) < self._most and not any(_same(found, o.hand) for o in kept):
+                    kept.append(Followed(self._tracks, found))
+                    self._tracks += 1
+        self._followed = kept
+        return list(kept)
+
+    def follow(self, image: np.ndarray, landmarks: np.ndarray, hand: Hand) -> Hand | None:
+        """`hand`, seen in a neighbouring frame, in this one; None if it is no longer there or not near the face."""
+        now = self._landmarker(image, hand.roi())
+        return now if now.presence >= KEPT and believable(now, landmarks) else None
+
+    def _confirm(self, image: np.ndarray, landmarks: np.ndarray, roi: Roi) -> Hand | None:
+        first = self._landmarker(image, roi)
+        if first.presence < FOUND or not believable(first, landmarks):
+            return None
+        second = self._landmarker(image, first.roi())
+        step = np.linalg.norm((second.points - first.points)[:, :2], axis=1).mean()
+        if second.presence < FOUND or step > STEADINESS * second.size or not believable(second, landmarks):
+            return None
+        return second
+
+
+def search_square(landmarks: np.ndarray, shape: tuple[int, ...]) -> Roi:
+    """Square around the face in which palms are looked for, moved into the picture as far as it fits."""
+    box = _box(landmarks)
+    side = min(SEARCH * _side(box), float(max(shape[:2])))
+    x, y = (box[:2] + box[2:]) / 2
+    return Roi(_inside(x, side, shape[1]), _inside(y, side, shape[0]), side)
+
+
+def believable(hand: Hand, landmarks: np.ndarray) -> bool:
+    """Whether `hand` can be a hand that covers the face: its size fits, it is near, and it leaves the face somewhere."""
+    box = _box(landmarks)
+    outline = np.asarray(landmarks)[list(OVAL), :2]
+    if not SIZES[0] <= hand.size / max(float(np.ptp(outline[:, 0])), 1e-6) <= SIZES[1]:
+        return False
+    reach = (NEAR - 1) / 2 * _side(box) + 0.2 * hand.size
+    points = hand.points[:, :2]
+    near = ((points >= box[:2] - reach) & (points <= box[2:] + reach)).all(1)
+    return bool(near.any()) and not _within(points, outline)
+
+
+def _within(points: np.ndarray, outline: np.ndarray) -> bool:
+    """Whether all points lie in the face's outline: an arm must leave it, so this is the face itself."""
+    contour = outline.astype(np.float32).reshape(-1, 1, 2)
+    return all(cv2.pointPolygonTest(contour, (float(x), float(y)), False) >= 0 for x, y in points)
+
+
+def _box(landmarks: np.ndarray) -> np.ndarray:
+    points = np.asarray(landmarks, np.float64)[:, :2]
+    return np.concatenate([points.min(0), points.max(0)])
+
+
+def _side(box: np.ndarray) -> float:
+    return float(max(box[2] - box[0], box[3] - box[1], 1))
+
+
+def _inside(centre: float, side: float, length: int) -> float:
+    half = side / 2
+    return float(length - 1) / 2 if side >= length else float(np.clip(centre, half - 0.5, length - 0.5 - half))
+
+
+def _same(a: Hand, b: Hand) -> bool:
+    """Whether two finds are one hand: their middles are nearer than half a palm."""
+    return bool(np.linalg.norm(a.points[:, :2].mean(0) - b.points[:, :2].mean(0)) < 0.5 * max(a.size, b.size))

@@ -1,0 +1,233 @@
+"""Following faces through a clip: landmarks lead from frame to frame, the detector only finds what is new."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from photodouble.faces.alignment import alignment, crop, eye_centres
+from photodouble.faces.detect import Detector, create_detector
+from photodouble.faces.embedding import Embedder
+from photodouble.faces.face import Face
+from photodouble.faces.landmarks import Landmarker, Landmarks, Roi
+from photodouble.faces.pose import pose
+from photodouble.faces.quality import SIDE, quality, sharpness
+from photodouble.media.colour import to_depth
+from photodouble.media.frame import Frame
+
+PRESENT = 0.5
+"""Least presence for a face to be there, as in MediaPipe."""
+
+OVERLAP = 0.4
+"""Intersection over union from which two boxes are one face."""
+
+PATIENCE = 8
+"""A track that is lost is taken up again under its number within so many frames, if its face is found near by."""
+
+STRANGER = 0.1
+"""Cosine below which two near-frontal looks at one track are two people: the track passed from face to face."""
+
+FRONTAL = 30.0
+"""Degrees of yaw and pitch up to which that may be judged."""
+
+
+@dataclass
+class _Track:
+    """One followed face."""
+
+    number: int
+    last: Landmarks
+    seen: int = 0
+    missed: int = 0
+    embedding: np.ndarray | None = field(default=None)
+
+    @property
+    def box(self) -> np.ndarray:
+        return box_of(self.last.points)
+
+
+class Tracker:
+    """Finds and follows all faces of one clip.
+
+    Frames must come in order. The same frames give the same faces. One instance serves one clip at a time and one
+    thread; `reset` makes it ready for another clip.
+    """
+
+    def __init__(
+        self,
+        detector: Detector | None = None,
+        every: int = 15,
+        embed_every: int = 12,
+        landmarker: Landmarker | None = None,
+        embedder: Embedder | None = None,
+    ) -> None:
+        """Make a tracker.
+
+        Args:
+            detector: what finds new faces; YuNet by default.
+            every: frames between two looks for new faces while others are followed.
+            embed_every: frames of a track between two of its embeddings; 0 for none at all. Faces in between have
+                embeddings of zeros: their track's are theirs.
+            landmarker, embedder: given so that several trackers share them.
+        """
+        self._detector = detector or create_detector("yunet")
+        self._landmarker = landmarker or Landmarker()
+        self._embedder = (embedder or Embedder()) if embed_every else None
+        self._every, self._embed_every = every, embed_every
+        self._next = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all faces. Numbers of tracks go on, none is used twice."""
+        self._tracks: list[_Track] = []
+        self._thumbnail: np.ndarray | None = None
+        self._since = 0
+
+    def step(self, frame: Frame) -> list[Face]:
+        """Faces of the next frame, the longest followed first."""
+        image = eight_bit(frame.image)
+        thumbnail = _thumbnail(image)
+        if self._thumbnail is not None and _is_cut(self._thumbnail, thumbnail):
+            self._tracks = []
+        self._thumbnail = thumbnail
+        for track in self._tracks:
+            found = self._landmarker(image, Roi.of_landmarks(track.last.points)) if track.missed == 0 else None
+            if found is not None and _plausible(found, image):
+                track.last = found
+            else:
+                track.missed += 1
+        self._tracks = _distinct([track for track in self._tracks if track.missed <= PATIENCE])
+        self._since += 1
+        if self._since >= self._every or not self._tracks or any(track.missed for track in self._tracks):
+            self._since = 0
+            self._find(image)
+        return [self._face(track, image, frame) for track in self._tracks if track.missed == 0]
+
+    def look(self, frame: Frame) -> list[Face]:
+        """Faces of a picture that stands for itself: nothing is followed, each face begins a track."""
+        self.reset()
+        faces = self.step(frame)
+        self.reset()
+        return faces
+
+    def _find(self, image: np.ndarray) -> None:
+        """Add the faces that the detector sees and no track holds; take up lost tracks."""
+        for detection in self._detector.detect(image):
+            held = [track for track in self._tracks if track.missed == 0]
+            if any(_same(detection.box, track.box) for track in held):
+                continue
+            found = self._landmarker(image, Roi.of_box(detection.box, detection.points), blendshapes=False)
+            # A second look, from where the face really is: its result no longer depends on the detector's box.
+            found = self._landmarker(image, Roi.of_landmarks(found.points))
+            if not _plausible(found, image) or any(_same(box_of(found.points), track.box) for track in held):
+                continue
+            lost = [track for track in self._tracks if track.missed and _near(track.box, box_of(found.points))]
+            if lost:
+                lost[0].last, lost[0].missed = found, 0
+            else:
+                self._tracks.append(_Track(self._number(), found))
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _face(self, track: _Track, image: np.ndarray, frame: Frame) -> Face:
+        points = track.last.points
+        turned = pose(points)
+        sharp = sharpness(crop(image, alignment(points, SIDE), SIDE, cv2.INTER_LINEAR))
+        right, left = eye_centres(points)
+        embedding = np.zeros(128, np.float32)
+        if self._embedder is not None and track.seen % self._embed_every == 0:
+            embedding = self._embedder(image, points)
+            if abs(turned[:2]).max() < FRONTAL:
+                if track.embedding is not None and float(track.embedding @ embedding) < STRANGER:
+                    track.number, track.seen = self._number(), 0
+                track.embedding = embedding
+        track.seen += 1
+        return Face(
+            frame=frame.index,
+            box=track.box,
+            score=track.last.presence,
+            landmarks=points,
+            blendshapes=track.last.blendshapes,
+            pose=turned,
+            embedding=embedding,
+            sharpness=sharp,
+            quality=quality(sharp, float(np.linalg.norm(left - right)), turned),
+            track=track.number,
+            pts=frame.pts,
+        )
+
+
+def find_faces(image: np.ndarray, make: Callable[[], Tracker] = Tracker) -> list[Face]:
+    """All faces of one picture (H x W x 3 RGB), the best found first; embeddings included."""
+    from fractions import Fraction
+
+    return make().look(Frame(image, 0, 0, Fraction(1)))
+
+
+def box_of(landmarks: np.ndarray) -> np.ndarray:
+    """x0, y0, x1, y1 float32 round the landmarks (478, 2 or 3)."""
+    points = landmarks[:, :2]
+    return np.concatenate([points.min(0), points.max(0)]).astype(np.float32)
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two boxes."""
+    shared = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    area = float(np.prod(np.maximum(shared, 0)))
+    return area / max(float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - area, 1e-9)
+
+
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    """`image` as contiguous RGB uint8."""
+    return np.ascontiguousarray(to_depth(image, np.uint8))
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """One face: boxes overlap, or one's centre is near the other's (a detector's box may be half as large)."""
+    return overlap(a, b) > OVERLAP or _near(a, b, 0.3)
+
+
+def _near(a: np.ndarray, b: np.ndarray, reach: float = 0.6) -> bool:
+    """Whether the centres are nearer than `reach` times the smaller box, and the sizes differ by less than two."""
+    size_a, size_b = float((a[2:] - a[:2]).max()), float((b[2:] - b[:2]).max())
+    apart = float(np.linalg.norm((a[:2] + a[2:]) / 2 - (b[:2] + b[2:]) / 2))
+    return apart < reach * min(size_a, size_b) and max(size_a, size_b) < 2 * min(size_a, size_b)
+
+
+def _plausible(found: Landmarks, image: np.ndarray) -> bool:
+    """Whether there is a face, at least half inside the picture, and of a size that means something."""
+    if found.presence < PRESENT or not np.isfinite(found.points).all():
+        return False
+    height, width = image.shape[:2]
+    box = box_of(found.points)
+    inside = np.minimum(box[2:], (width, height)) - np.maximum(box[:2], 0)
+    size = box[2:] - box[:2]
+    return bool(size.min() >= 8 and (inside > 0).all() and np.prod(inside) >= 0.5 * np.prod(size))
+
+
+def _distinct(tracks: list[_Track]) -> list[_Track]:
+    """Without tracks that came to hold the same face: the longest followed one keeps it."""
+    kept: list[_Track] = []
+    for track in tracks:
+        if track.missed or not any(_same(track.box, other.box) for other in kept if not other.missed):
+            kept.append(track)
+    return kept
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    """A 32 x 32 grey copy, float32."""
+    step = max(min(image.shape[:2]) // 128, 1)
+    small = cv2.resize(image[::step, ::step], (32, 32), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+
+
+def _is_cut(before: np.ndarray, now: np.ndarray) -> bool:
+    """Whether two thumbnails show different shots: most of the picture changed, and not by one flash of light."""
+    if float(abs(before - now).mean()) < 14:
+        return False
+    a, b = before - before.mean(), now - now.mean()
+    alike = float((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-6))
+    return alike < 0.75
