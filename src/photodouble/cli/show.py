@@ -103,9 +103,9 @@ class Drawing:
 
     def __rich__(self) -> RenderableType:
         """The live part: bar, position, rate and time left, and the stage's own words under it."""
-        if self.phase is None:
+        phase = self.phase  # the live line is drawn by another thread: read it once
+        if phase is None:
             return Text("")
-        phase = self.phase
         event = phase.last
         row = Table.grid(padding=(0, 1), expand=True)
         row.add_column(no_wrap=True)
