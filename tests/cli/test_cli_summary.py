@@ -40,7 +40,7 @@ def test_paths_are_never_broken():
 
 
 def test_two_results_stand_side_by_side():
-    told = shown({**RENDER, "quality": {"mesh": {**QUALITY, "similarity_wanted": 0.5}, "lite": QUALITY}})
+    told = shown({**RENDER, "qualities": {"mesh": {**QUALITY, "similarity_wanted": 0.5}, "lite": QUALITY}})
     likeness = next(line for line in told.splitlines() if line.startswith("Likeness")).split()
     assert likeness[1:4] == ["0.50", "!", "0.67"]
     assert "mesh: " in told

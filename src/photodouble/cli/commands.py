@@ -13,6 +13,7 @@ import typer
 
 from photodouble import __version__
 from photodouble.cli import options as o
+from photodouble.project import MARKER
 from photodouble.stages.events import Event
 
 HERE = Path(".")
@@ -58,6 +59,11 @@ def answer(values: dict[str, Any], as_json: bool) -> None:
     from photodouble.cli.summary import show
 
     show(values, Console(highlight=False))
+
+
+def is_project(folder: Path) -> bool:
+    """Whether `folder` is a project."""
+    return (folder / MARKER).is_file()
 
 
 def version(asked: bool) -> None:
@@ -137,7 +143,7 @@ def swap(
         output=output,
         minutes=minutes,
         model=model,
-        project=project or output.with_name(f"{output.stem}.photodouble"),
+        project=project or o.beside(output),
         basis=basis.value if basis else None,
         reference=reference,
         codec=codec.value if codec else None,
@@ -266,10 +272,12 @@ def convert(
 
 
 @app.command(cls=o.Command, rich_help_panel=STEPS, epilog=examples("photodouble report shot.mov"))
-def report(output: o.Rendered, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+def report(output: o.Rendered, project: o.ReportProject = None, as_json: o.AsJson = False) -> None:
     """Measure a render and write its report, one HTML page."""
     from photodouble.stages import report as stage
 
+    if project is None:
+        project = o.beside(output) if is_project(o.beside(output)) and not is_project(HERE) else HERE
     finish(stage.run(stage.ReportConfig(output=output, project=project)), as_json)
 
 

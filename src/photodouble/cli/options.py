@@ -40,6 +40,12 @@ DemoProject = Annotated[
 SwapProject = Annotated[
     Path | None, typer.Option("--project", metavar="DIR", help="The project's folder; default: beside OUT.")
 ]
+ReportProject = Annotated[
+    Path | None,
+    typer.Option(
+        "--project", metavar="DIR", help="The project's folder; default: the current one, or swap's beside OUT."
+    ),
+]
 NewProject = Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Folder to make; default: --project.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
@@ -93,6 +99,11 @@ Expires = Annotated[
     typer.Option("--expires", metavar="DATE", formats=["%Y-%m-%d"], help="The last day, like 2030-12-31."),
 ]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: what every stage needs.")]
+
+
+def beside(output: Path) -> Path:
+    """The project that `swap` makes for a render when it is not given one."""
+    return output.with_name(f"{output.stem}.photodouble")
 
 
 class Ordered(TyperGroup):

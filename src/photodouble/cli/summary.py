@@ -29,6 +29,7 @@ def render(values: Mapping[str, Any], console: Console) -> dict[str, Any]:
     """Print the quality table and the story of a render; return what is left of the values."""
     rest = {key: value for key, value in values.items() if value is not None}
     quality = rest.pop("quality", None)
+    quality = rest.pop("qualities", quality)  # several renders side by side
     if isinstance(quality, Mapping) and quality:
         several = all(isinstance(item, Mapping) for item in quality.values())
         columns = quality if several else {str(rest.get("model", "result")): quality}
