@@ -61,7 +61,7 @@ class MatteWriter:
         faint = (code == 0) & (matte > 0)
         if faint.any():
             code[faint] = 1
-        grey = av.VideoFrame.from_numpy_buffer(code, format="gray")
+        grey = av.VideoFrame.from_numpy_buffer(code.astype(np.uint8, copy=False), format="gray")
         grey.pts = round(frame.pts * frame.time_base / self.like.time_base)
         grey.time_base, grey.duration = self.like.time_base, frame.duration
         self._container.mux(self._stream.encode(grey))

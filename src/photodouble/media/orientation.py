@@ -1,6 +1,7 @@
 """Which way up a picture is meant to be shown."""
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import av
 import cv2
@@ -35,10 +36,10 @@ def of_frame(frame: av.VideoFrame) -> Orientation:
     The matrix (ISO/IEC 14496-12, section 8.5.2: rows a b u, c d v, x y w) sends a stored point (p, q) to
     (a p + c q, b p + d q). Angles between the quarter turns are read as the nearest one.
     """
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
-    if data is None:
+    matrices = [data for data in frame.side_data if getattr(data, "type", None) is Type.DISPLAYMATRIX]
+    if not matrices:
         return Orientation()
-    values = np.frombuffer(bytes(data), np.int32)
+    values = np.frombuffer(bytes(cast(Any, matrices[0])), np.int32)
     a, b, c, d = (int(value) for value in values[[0, 1, 3, 4]])
     if max(abs(a), abs(d)) >= max(abs(b), abs(c)):
         return Orientation(False, a < 0, d < 0)

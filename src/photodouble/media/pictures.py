@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO as oiio  # noqa: N813 (its own short name)
 
 from photodouble.errors import BadInput
 from photodouble.files import atomic

@@ -1,6 +1,7 @@
 """FFmpeg's frames as RGB arrays, and RGB arrays as FFmpeg's frames."""
 
 import re
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -53,7 +54,7 @@ def _plane(frame: VideoFrame, index: int, dtype: type) -> np.ndarray:
     """A view of one plane, H x W, without the padding at its rows' ends."""
     plane = frame.planes[index]
     pitch = plane.line_size // np.dtype(dtype).itemsize
-    return np.ndarray((plane.height, pitch), dtype, buffer=plane)[:, : plane.width]
+    return np.ndarray((plane.height, pitch), dtype, buffer=cast(Any, plane))[:, : plane.width]
 
 
 def _grey(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.ndarray:
@@ -157,9 +158,8 @@ def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
         code = np.minimum(code, (1 << bits) - 1)
     frame = VideoFrame(width, height, format)
     for index, plane in enumerate(cv2.split(code)):
-        if index:
-            plane = _downsample(plane, _CHROMA_STEPS[match[2]])
-        _plane(frame, index, code.dtype.type)[:] = plane
+        stored = _downsample(plane, _CHROMA_STEPS[match[2]]) if index else plane
+        _plane(frame, index, code.dtype.type)[:] = stored
     return _tagged(frame, colour)
 
 

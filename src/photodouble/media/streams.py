@@ -36,7 +36,7 @@ class OtherStreams:
                 kind = "second video" if stream.type == "video" else stream.type
                 name = stream.codec_context.name if stream.codec_context else stream.type
                 self.left_out.append(
-                    f"The {kind} stream {stream.index} ({name}) of {like.path} does not fit into the output's container."
+                    f"The {kind} stream {stream.index} ({name}) of {like.path} is left out: the output cannot hold it."
                 )
             elif stream.type != "attachment":
                 self._copies[stream.index] = copy
@@ -62,12 +62,16 @@ class OtherStreams:
             if packet.dts is not None and packet.size:
                 yield packet
 
-    def copy_until(self, time: Fraction | None) -> None:
-        """Mux the packets that are due at `time` (seconds; None: all that are left)."""
+    def copy_until(self, time: Fraction | None, later: Fraction = Fraction(0)) -> None:
+        """Mux the packets due at `time` (None: all that are left), `later` than the plate has them; seconds."""
         while self._next is not None:
             packet = self._next
-            if time is not None and packet.dts * packet.time_base > time:
+            if time is not None and (packet.dts or 0) * packet.time_base > time:
                 return
+            shift = round(later / packet.time_base)
+            if shift:
+                packet.dts = (packet.dts or 0) + shift
+                packet.pts = None if packet.pts is None else packet.pts + shift
             packet.stream = self._copies[packet.stream_index]
             self._output.mux(packet)
             self._next = next(self._packets, None)

@@ -1,19 +1,22 @@
 """Videos through FFmpeg (PyAV)."""
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from photodouble.errors import BadInput
 from photodouble.media import planes
 from photodouble.media.clip import Clip
 from photodouble.media.colour import FULL, RGB_MATRIX, UNSPECIFIED, guess
+from photodouble.media.damage import bytes_missing, seconds_declared
 from photodouble.media.frame import Colour, Frame
 from photodouble.media.orientation import of_frame
 
@@ -33,6 +36,8 @@ _WHOLE_PACKETS = {
     "utvideo",
 }
 _FRAME_CONTAINERS = {"mov", "matroska"}
+# Their packets carry decoding times only; what FFmpeg makes of these for B-frames is no presentation time.
+_NO_PTS = {"avi", "h264", "hevc", "m4v", "mpegvideo", "rawvideo"}
 _CENTRED_CHROMA = {"mjpeg", "mpeg1video"}
 
 
@@ -94,9 +99,12 @@ def open_video(path: Path) -> Clip:
     """
     with opened(path) as container:
         stream = picture_stream(container, path)
+        missing = bytes_missing(path, container.format.name)
+        if missing:
+            raise BadInput(f"{path} is cut off ({missing} bytes of it are missing): copy it from its source again.")
         # One thread: the first frame is wanted soon, not many frames a second.
         stream.thread_type = "NONE"
-        first = next((frame for frame in _decoded(container, stream, path)), None)
+        first = next(_decoded(container.demux(stream), path), None)
         if first is None:
             raise BadInput(f"{path} holds no picture that can be decoded: copy it from its source again.")
         colour = _colour(first)
@@ -142,31 +150,28 @@ def _by_duration(container: InputContainer, stream: VideoStream, rate: Fraction)
     return max(round(seconds * rate), 1)
 
 
-def _decoded(container: InputContainer, stream: VideoStream, path: Path) -> Iterator[av.VideoFrame]:
-    """Decode from where the container stands.
+def _decoded(packets: Iterable[Packet], path: Path, number: int = 0) -> Iterator[av.VideoFrame]:
+    """Decode `packets`, whose first frame is the clip's `number`.
 
     A packet that fails before the first frame is skipped (a recording that starts between key frames); one that
     fails later ends the clip.
     """
-    number = 0
+    started = False
     try:
-        for packet in container.demux(stream):
+        for packet in packets:
             try:
                 pictures = packet.decode()
             except (av.error.InvalidDataError, av.error.PatchWelcomeError):
-                if number:
+                if started:
                     raise
                 continue
             for picture in pictures:
+                started = True
                 yield picture
                 number += 1
     except (av.error.FFmpegError, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, BadInput):
-            raise
         after = f"after frame {number - 1}" if number else "at its first frame"
-        raise BadInput(
-            f"{path} is damaged {after} ({_reason(error)}): copy it from its source again, or cut it there."
-        ) from error
+        raise BadInput(f"{path} is damaged {after} ({_reason(error)}): copy it from its source again.") from error
 
 
 def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterator[Frame]:
@@ -176,29 +181,91 @@ def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterato
     with opened(clip.path) as container:
         stream = picture_stream(container, clip.path)
         centred = stream.codec_context.name in _CENTRED_CHROMA
-        step = max(round(1 / clip.rate / clip.time_base), 1)
-        last: int | None = None
-        for index, picture in enumerate(_decoded(container, stream, clip.path)):
-            # Broken files repeat timestamps or lack them; a frame then follows its forerunner by a usual step.
-            pts = picture.pts if picture.pts is not None else picture.dts
-            if pts is None:
-                pts = 0 if last is None else last + step
-            elif last is not None and pts <= last:
-                pts = last + 1
-            last = pts
-            if index < start:
+        packets, index, wanted = _packets_from(container, stream, start)
+        stamps = _Stamps(clip, container.format.name)
+        for picture in _decoded(packets, clip.path, index):
+            if wanted is not None and (picture.pts is None or picture.pts < wanted):
                 continue
-            image = clip.orientation.apply(planes.to_rgb(picture, clip.colour, eight_bit, centred))
-            yield Frame(image, index, pts, clip.time_base, picture.duration or 0, clip.colour)
-            if stop is not None and index + 1 >= stop:
+            pts = stamps.next(picture)
+            if index >= start:
+                image = clip.orientation.apply(planes.to_rgb(picture, clip.colour, eight_bit, centred))
+                yield Frame(image, index, pts, clip.time_base, picture.duration or 0, clip.colour)
+            index += 1
+            if stop is not None and index >= stop:
                 return
+        declared = seconds_declared(stream)
+        if declared is not None and stamps.seconds < declared - 1:
+            raise BadInput(
+                f"{clip.path} is damaged after frame {index - 1} (its last {float(declared - stamps.seconds):.1f} s "
+                "cannot be read): copy it from its source again."
+            )
+
+
+def _packets_from(
+    container: InputContainer, stream: VideoStream, start: int
+) -> tuple[Iterable[Packet], int, int | None]:
+    """Packets to decode for frame `start` and those after it, seeking where that is exact.
+
+    Returns:
+        The packets, the index of the first frame to keep, and its pts (None: keep all, they begin at the beginning).
+    """
+    if not start or not _one_frame_each(container, stream):
+        return container.demux(stream), 0, None
+    shown = sorted(packet.pts for packet in _shown(container, stream) if packet.pts is not None)
+    if start < len(shown) and len(set(shown)) == len(shown):
+        wanted = shown[start]
+        # MOV looks for decoding times: the key frame that it finds can be shown later than what is wanted.
+        for target in (wanted, wanted - round(2 / (stream.time_base or 1))):
+            container.seek(max(target, shown[0]), stream=stream)
+            packets = container.demux(stream)
+            first = next((packet for packet in packets), None)
+            if first is not None and first.is_keyframe and first.pts is not None and first.pts <= wanted:
+                return itertools.chain([first], packets), start, wanted
+    container.seek(min(shown, default=0), stream=stream)
+    return container.demux(stream), 0, None
+
+
+def _one_frame_each(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether every packet that is not discarded is one shown frame."""
+    names = set(container.format.name.split(","))
+    return bool(names & _FRAME_CONTAINERS) and stream.codec_context.name in _WHOLE_PACKETS
+
+
+def _shown(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    return (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+
+
+class _Stamps:
+    """Timestamps of decoded frames, repaired where the container has none of its own or repeats one."""
+
+    def __init__(self, clip: Clip, container: str):
+        self._step = max(round(1 / clip.rate / clip.time_base), 1)
+        self._time_base = clip.time_base
+        self._by_dts = container in _NO_PTS
+        self._last: int | None = None
+
+    @property
+    def seconds(self) -> Fraction:
+        """Time of the last frame."""
+        return (self._last or 0) * self._time_base
+
+    def next(self, picture: av.VideoFrame) -> int:
+        pts = picture.dts if self._by_dts else picture.pts
+        if pts is None:
+            pts = 0 if self._last is None else self._last + self._step
+        if self._last is not None and pts <= self._last:
+            pts = self._last + 1
+        self._last = pts
+        return pts
 
 
 def count(clip: Clip) -> int:
     """See `Clip.count`."""
     with opened(clip.path) as container:
         stream = picture_stream(container, clip.path)
-        names = set(container.format.name.split(","))
-        if names & _FRAME_CONTAINERS and stream.codec_context.name in _WHOLE_PACKETS and not clip.interlaced:
-            return sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
-        return sum(1 for _ in _decoded(container, stream, clip.path))
+        try:
+            if _one_frame_each(container, stream) and not clip.interlaced:
+                return sum(1 for _ in _shown(container, stream))
+        except (av.error.FFmpegError, OSError) as error:
+            raise BadInput(f"{clip.path} is damaged ({_reason(error)}): copy it from its source again.") from error
+        return sum(1 for _ in _decoded(container.demux(stream), clip.path))

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import av
 import numpy as np
@@ -27,8 +27,9 @@ from photodouble.media.video import opened, picture_stream
 class ClipWriter:
     """A context manager that writes frames like those of a plate.
 
-    The output has the plate's size, timestamps, colour tags, pixel aspect, sound, subtitles and chapters. It appears
-    under its name when the `with` block ends well; after an exception nothing of it remains.
+    The output has the plate's size, timestamps, colour tags, pixel aspect, sound, subtitles and chapters. MP4 and MOV
+    hold timestamps exactly, Matroska in milliseconds; a plate that starts before 0 is moved to 0 with its sound. The
+    output appears under its name when the `with` block ends well; after an exception nothing of it remains.
 
     Args:
         path: a .mp4, .mov or .mkv file, a picture file, or the name of a folder for pictures.
@@ -138,6 +139,8 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
     def __init__(self, part: Path, like: Clip, codec: str, copy_streams: bool):
         self.left_out: list[str] = []
         self._like = like
+        # Containers show nothing before 0: a plate that starts earlier (MPEG-TS may) is moved as a whole.
+        self._later: int | None = None
         self._format = pixel_format(codec, like)
         with contextlib.ExitStack() as stack:
             self._container = stack.enter_context(contextlib.closing(_container(part, like)))
@@ -155,10 +158,12 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
             self._stack = stack.pop_all()
 
     def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
+        if self._later is None:
+            self._later = max(-pts, 0)
         frame = from_rgb(image, self._format, self._colour)
-        frame.pts, frame.time_base, frame.duration = pts, self._like.time_base, duration
+        frame.pts, frame.time_base, frame.duration = pts + self._later, self._like.time_base, duration
         if self._others:
-            self._others.copy_until(pts * self._like.time_base)
+            self._others.copy_until(pts * self._like.time_base, self._later * self._like.time_base)
         self._container.mux(self._stream.encode(frame))
 
     def __exit__(
@@ -167,7 +172,7 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
         try:
             if error is None:
                 if self._others:
-                    self._others.copy_until(None)
+                    self._others.copy_until(None, (self._later or 0) * self._like.time_base)
                 self._container.mux(self._stream.encode(None))
         except BaseException:
             # The first fault is what the user hears of; closing a container that failed fails again.
@@ -188,7 +193,7 @@ def _container(part: Path, like: Clip) -> OutputContainer:
         options |= {"movflags": "+faststart", "video_track_timescale": str(like.time_base.denominator)}
     container = av.open(f"file:{part}", "w", container_options=options)
     # Without it Matroska gets random identifiers: the same frames shall give the same bytes.
-    container.flags |= Flags.bitexact.value
+    container.flags |= cast(int, Flags.bitexact.value)
     return container
 
 
@@ -198,6 +203,7 @@ def _video_stream(container: OutputContainer, like: Clip, codec: str, format: st
     if codec == "prores":
         options["profile"] = "4444" if "444" in format else "hq"
     stream = container.add_stream(entry.encoder, rate=like.rate, options=options)
+    assert isinstance(stream, VideoStream)
     context = stream.codec_context
     context.width, context.height, context.pix_fmt = like.width, like.height, format
     stream.time_base = context.time_base = like.time_base
