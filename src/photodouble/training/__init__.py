@@ -1,0 +1,1 @@
+"""One engine, and a task for each thing that it can train."""
