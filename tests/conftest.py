@@ -8,10 +8,14 @@ import av
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from photodouble import weights
 from photodouble.consent import add_record
 from photodouble.project import Project, init_project
+
+settings.register_profile("photodouble", deadline=None)  # a busy machine is no failure
+settings.load_profile("photodouble")
 
 PEOPLE = ("p001", "p002", "p004")
 RATE = 24

@@ -180,10 +180,11 @@ def test_a_fault_of_ours_is_status_1_with_a_way_to_the_traceback(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
-def test_ctrl_c_is_status_130_and_one_sentence():
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_a_stop_is_status_130_and_one_sentence(signal):
     code = (
         "import os, signal, sys\nfrom photodouble import cli, project\n"
-        "def slow(root): os.kill(os.getpid(), signal.SIGINT)\nproject.init_project = slow\nsys.exit(cli.main())"
+        f"def slow(root): os.kill(os.getpid(), signal.{signal})\nproject.init_project = slow\nsys.exit(cli.main())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "init", "x", "--json"], capture_output=True, text=True, check=False

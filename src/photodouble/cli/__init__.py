@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     on standard error, and with `--json` also one object with `error` and `exit_status` on standard output.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:  # the process is ours: an orderly end when the system asks for one
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal must not break the end of a long run
             stream.reconfigure(errors="replace")
