@@ -53,6 +53,7 @@ class HandTracker:
         self._detector = detector or PalmDetector()
         self._landmarker = landmarker or HandLandmarker()
         self._every, self._most = every, most
+        self._tracks = 0  # goes on counting over a reset: a number stands for one hand
         self.reset()
 
     def reset(self) -> None:
@@ -60,7 +61,6 @@ class HandTracker:
         self._followed: list[Followed] = []
         self._wait = 0
         self._recheck = 0
-        self._tracks = 0
 
     def step(self, image: np.ndarray, landmarks: np.ndarray) -> list[Followed]:
         """The hands near the face in the next frame.
@@ -72,7 +72,7 @@ class HandTracker:
         kept: list[Followed] = []
         for old in self._followed:
             hand = self.follow(image, landmarks, old.hand)
-            if hand is not None and not any(_same(hand, other.hand) for other in kept):
+            if hand is not None and not any(same(hand, other.hand) for other in kept):
                 kept.append(Followed(old.track, hand))
         if len(kept) < len(self._followed):
             self._recheck = RECHECK
@@ -82,13 +82,18 @@ class HandTracker:
         if due and len(kept) < self._most:
             # A second hand is rarer than a first one.
             self._wait = self._every * (4 if kept else 1)
-            for _, roi in self._detector(image, search_square(landmarks, image.shape[:2])):
-                found = self._confirm(image, landmarks, roi)
-                if found is not None and len(kept) < self._most and not any(_same(found, o.hand) for o in kept):
+            for found in self.find(image, landmarks):
+                if len(kept) < self._most and not any(same(found, other.hand) for other in kept):
                     kept.append(Followed(self._tracks, found))
                     self._tracks += 1
         self._followed = kept
         return list(kept)
+
+    def find(self, image: np.ndarray, landmarks: np.ndarray) -> list[Hand]:
+        """The hands near the face, looked for without knowing any; one may be found twice."""
+        palms = self._detector(image, search_square(landmarks, image.shape))
+        found = (self._confirm(image, landmarks, roi) for _, roi in palms)
+        return [hand for hand in found if hand is not None]
 
     def follow(self, image: np.ndarray, landmarks: np.ndarray, hand: Hand) -> Hand | None:
         """`hand`, seen in a neighbouring frame, in this one; None if it is no longer there or not near the face."""
@@ -115,7 +120,7 @@ def search_square(landmarks: np.ndarray, shape: tuple[int, ...]) -> Roi:
 
 
 def believable(hand: Hand, landmarks: np.ndarray) -> bool:
-    """Whether `hand` can be a hand that covers the face: its size fits, it is near, and it leaves the face somewhere."""
+    """Whether `hand` can be a hand that covers the face: its size fits, it is near, it leaves the face somewhere."""
     box = _box(landmarks)
     outline = np.asarray(landmarks)[list(OVAL), :2]
     if not SIZES[0] <= hand.size / max(float(np.ptp(outline[:, 0])), 1e-6) <= SIZES[1]:
@@ -146,6 +151,7 @@ def _inside(centre: float, side: float, length: int) -> float:
     return float(length - 1) / 2 if side >= length else float(np.clip(centre, half - 0.5, length - 0.5 - half))
 
 
-def _same(a: Hand, b: Hand) -> bool:
-    """Whether two finds are one hand: their middles are nearer than half a palm."""
-    return bool(np.linalg.norm(a.points[:, :2].mean(0) - b.points[:, :2].mean(0)) < 0.5 * max(a.size, b.size))
+def same(a: Hand, b: Hand, reach: float = 0.5) -> bool:
+    """Whether two finds are one hand: their middles are nearer than `reach` of its size."""
+    apart = np.linalg.norm(a.points[:, :2].mean(0) - b.points[:, :2].mean(0))
+    return bool(apart < reach * max(a.size, b.size))
