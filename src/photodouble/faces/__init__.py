@@ -5,6 +5,7 @@ from photodouble.faces.alignment import FACE, INNER, Layout, alignment, crop, ey
 from photodouble.faces.detect import Detection, Detector, create_detector, register
 from photodouble.faces.embedding import SAME_PERSON, Embedder
 from photodouble.faces.face import Face
+from photodouble.faces.faceset import FaceSet, FaceSetWriter
 from photodouble.faces.landmarks import Landmarker, Landmarks, Roi
 from photodouble.faces.matte import outline_matte
 from photodouble.faces.pose import pose
@@ -21,6 +22,8 @@ __all__ = [
     "Detector",
     "Embedder",
     "Face",
+    "FaceSet",
+    "FaceSetWriter",
     "Landmarker",
     "Landmarks",
     "Layout",

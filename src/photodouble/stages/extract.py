@@ -1,0 +1,267 @@
+"""Extract: from footage to an identity's FaceSet.
+
+The clips are read once, chunk by chunk. Each chunk's faces and crops lie in one file of a work folder beside the
+set; when all are there, tracks are joined over the chunks' borders and into people, and the asked person's faces
+become the set.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photodouble.errors import BadInput
+from photodouble.faces import FaceSet, FaceSetWriter, Tracker, create_detector, find_faces
+from photodouble.faces.chunk import ChunkInfo, ahead, chunk_faces, chunk_info, make_chunk, small_columns
+from photodouble.faces.detect import Detector
+from photodouble.faces.gather import Gathered
+from photodouble.files import explain, remove, write_json
+from photodouble.media import Clip, open_clip
+from photodouble.project import open_project
+from photodouble.stages.events import Event, Progress, Result, Started, Warned
+
+STAGE = "extract"
+VERSION = 1
+"""Of the way faces are found and stored: another one makes work folders and finished sets out of date."""
+
+CHUNK = 256
+"""Frames in a chunk; of stills an eighth, they are larger."""
+
+LEAST_SIDE = 32
+"""Pixels below which a picture holds no face that could be used."""
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """What to extract.
+
+    Attributes:
+        project: the project's folder.
+        identity: whose faces these are; needs a consent record.
+        sources: videos, folders of pictures and pictures, in any mix.
+        reference: a picture of the person, where the sources show several; else the one seen most and largest.
+        detector: name of the detector.
+        store_crops: keep each face's picture too.
+    """
+
+    project: Path
+    identity: str
+    sources: list[Path]
+    reference: Path | None = None
+    detector: str = "yunet"
+    store_crops: bool = True
+
+
+def run(config: ExtractConfig) -> Iterator[Event]:
+    """Extract the faces of one person into `identities/NAME/faces`.
+
+    The result holds `identity`, `folder`, `faces`, `frames`, `frames_with_face` (any face), `people`,
+    `others` (faces of other people, left out), `tracks`, `crop_size`, `sources`, `seconds` and `extracted` (False
+    if all was there already).
+
+    Raises:
+        Refused: no valid consent record, or a source that policy refuses.
+        BadInput: a source that cannot be read, or without a face; a reference nobody matches.
+    """
+    from photodouble import consent
+
+    project = open_project(config.project)
+    consent.require(project, config.identity, date.today())
+    folder = project.faces(config.identity)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, folder) from error
+    for event in extract_faces(folder, config.sources, config.reference, config.detector, config.store_crops):
+        if isinstance(event, Result):
+            event = Result(STAGE, {"identity": config.identity, **event.values})  # noqa: PLW2901
+        yield event
+
+
+def extract_faces(
+    folder: Path,
+    sources: list[Path],
+    reference: Path | None = None,
+    detector: str = "yunet",
+    store_crops: bool = True,
+    chunk: int = CHUNK,
+) -> Iterator[Event]:
+    """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
+
+    Killed and called again with the same sources it continues; the set's bytes are those of an uninterrupted run.
+    """
+    began = time.monotonic()
+    if not sources:
+        raise BadInput("There is nothing to extract from: give at least one video, folder or picture.")
+    clips = [_usable(open_clip(Path(path))) for path in sources]
+    settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
+    stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
+    mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
+    work = folder.with_name(f".{folder.name}.work")
+    if (finished := _finished(folder, mark)) is not None:
+        remove(work)
+        yield Warned(STAGE, f"The faces in {folder} are already those of the same sources: nothing was extracted anew.")
+        yield Result(STAGE, {**finished, "folder": str(folder), "seconds": 0.0, "extracted": False})
+        return
+    wanted = _reference_embedding(reference)
+    finder = create_detector(detector)
+    work, crop_size, resumed = _work(folder, mark, clips, finder)
+    total = sum(clip.estimated_frames for clip in clips)
+    yield Started(
+        STAGE, {"frames": total, "disk_bytes": total * crop_size**2 // 3 + total * 8000, "crop_size": crop_size}
+    )
+    if resumed:
+        yield Warned(STAGE, f"Continuing the extraction that was interrupted: {resumed} chunks are done.")
+    tracker = Tracker(finder)
+    gathered = Gathered()
+    frames = with_face = 0
+    for number, clip in enumerate(clips):
+        before = with_face
+        for event in _chunks(clip, number, work, tracker, crop_size, store_crops, chunk):
+            if isinstance(event, tuple):
+                path, info = event
+                frames, with_face = frames + info.frames, with_face + info.with_face
+                gathered.add(path, number, small_columns(path), still=clip.kind == "pictures")
+            else:
+                yield Progress(STAGE, frames + event, max(total, frames + event), "frames")
+        if with_face == before and len(clips) > 1:
+            yield Warned(STAGE, f"No face was found in {clip.path}.")
+    if not with_face:
+        remove(work)
+        names = ", ".join(str(clip.path) for clip in clips[:3]) + (" and others" if len(clips) > 3 else "")
+        raise BadInput(f"No face was found in {names} ({frames} frames): give footage that shows one.")
+    person = gathered.choose(wanted)
+    if person is None:
+        raise BadInput(f"Nobody in the sources looks like the person in {reference}: give another reference picture.")
+    values: dict[str, Any] = {
+        "faces": gathered.faces(person),
+        "frames": frames,
+        "frames_with_face": with_face,
+        "people": gathered.people,
+        "others": gathered.others(person),
+        "tracks": gathered.tracks(person),
+        "crop_size": crop_size,
+        "sources": [str(clip.path) for clip in clips],
+    }
+    note = {"mark": mark, "result": values, "time_bases": [str(clip.time_base) for clip in clips]}
+    with FaceSetWriter(folder, crop_size, values["sources"], note) as out:
+        for path in gathered.paths:
+            for row, (face, matrix, jpeg) in enumerate(chunk_faces(path, values["sources"])):
+                if gathered.settle(path, row, face) == person:
+                    out.add_encoded(face, matrix, jpeg)
+    remove(work)
+    yield Progress(STAGE, frames, frames, "frames", f"{values['faces']} faces")
+    yield Result(STAGE, {**values, "folder": str(folder), "seconds": time.monotonic() - began, "extracted": True})
+
+
+def _chunks(
+    clip: Clip, number: int, work: Path, tracker: Tracker, crop_size: int, store_crops: bool, size: int
+) -> Iterator[int | tuple[Path, ChunkInfo]]:
+    """Make the clip's chunks that are not there yet. Yields frames done within a chunk, and each finished chunk."""
+    size = size if clip.kind == "video" else max(size // 8, 1)
+    walk: Iterator | None = None
+    start = 0
+    while True:
+        path = work / f"{number:04d}-{start:08d}.parquet"
+        info = chunk_info(path)
+        if info is None:
+            if walk is None:
+                walk = ahead(clip.frames(start, dtype=np.uint8), 3)
+            still = clip.kind == "pictures"
+            yield from make_chunk(path, walk, number, tracker, crop_size, store_crops, still, size)
+            info = chunk_info(path)
+            assert info is not None
+        yield path, info
+        if not info.more:
+            break
+        start += info.frames
+    if walk is not None:
+        walk.close()  # type: ignore[attr-defined]
+
+
+def _usable(clip: Clip) -> Clip:
+    if min(clip.width, clip.height) < LEAST_SIDE:
+        raise BadInput(
+            f"{clip.path} is {clip.width}x{clip.height} pixels, too small to hold a face: "
+            f"give a picture of at least {LEAST_SIDE}x{LEAST_SIDE}."
+        )
+    return clip
+
+
+def _stamp(path: Path | None) -> list[Any] | None:
+    """What tells a file from another state of itself, without reading it."""
+    if path is None:
+        return None
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise BadInput(f"There is no file or folder {path}: check the name.") from error
+    return [str(path.resolve()), state.st_size, state.st_mtime_ns]
+
+
+def _finished(folder: Path, mark: str) -> dict[str, Any] | None:
+    """The result that the set in `folder` was written with, if it is of the same sources and settings."""
+    try:
+        info = FaceSet.open(folder).info
+    except BadInput:
+        return None
+    return info["result"] if info.get("mark") == mark else None
+
+
+def _reference_embedding(reference: Path | None) -> np.ndarray | None:
+    if reference is None:
+        return None
+    clip = _usable(open_clip(reference))
+    frame = next(clip.frames(dtype=np.uint8), None)
+    faces = find_faces(frame.image) if frame is not None else []
+    if not faces:
+        raise BadInput(f"No face was found in the reference {reference}: give a picture that shows the person's face.")
+    return max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2]))).embedding
+
+
+def _work(folder: Path, mark: str, clips: list[Clip], detector: Detector) -> tuple[Path, int, int]:
+    """The work folder, ready to go on in; the crops' size; and how many chunks are there already."""
+    work = folder.with_name(f".{folder.name}.work")
+    plan = work / "plan.json"
+    try:
+        known = json.loads(plan.read_bytes())
+    except (OSError, ValueError):
+        known = {}
+    if known.get("mark") != mark:
+        remove(work)
+        size = _crop_size(clips, detector)
+        try:
+            work.mkdir(parents=True)
+        except OSError as error:
+            raise explain(error, work) from error
+        known = {"mark": mark, "crop_size": size}
+        write_json(plan, known)
+    for stale in work.glob(".*.part*"):
+        remove(stale)
+    return work, int(known["crop_size"]), len(list(work.glob("*.parquet")))
+
+
+def _crop_size(clips: list[Clip], detector: Detector) -> int:
+    """Side of the crops, so that they hold the faces' own resolution: from the first faces of the clips.
+
+    The layout `FACE` puts the eyes 0.27 of the side apart.
+    """
+    apart: list[float] = []
+    for clip in clips:
+        for frame in clip.frames(0, 48, np.uint8):
+            if frame.index % 4 == 0 or clip.kind == "pictures":
+                found = detector.detect(np.ascontiguousarray(frame.image))
+                apart += [float(np.linalg.norm(one.points[1] - one.points[0])) for one in found[:16]]
+            if len(apart) >= 16:
+                break
+        if len(apart) >= 16:
+            break
+    if not apart:
+        return 256
+    return int(np.clip(np.ceil(float(np.median(apart)) / 0.27 / 64) * 64, 128, 512))
