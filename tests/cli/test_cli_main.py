@@ -148,6 +148,20 @@ def test_a_refusal_is_status_3_and_leaves_nothing(tmp_path, project, small_plate
     assert not project.identity("stranger").exists()
 
 
+def test_a_stage_prints_one_object_on_standard_output_and_plain_lines_on_standard_error(project, small_plate):
+    words = ["extract", str(small_plate), "--identity", "ada", "--project", str(project.root)]
+    done = run(*words, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["faces"] == 30
+    lines = done.stderr.splitlines()
+    assert all(line.startswith(("extract: ", "warning: ")) for line in lines)
+    assert lines[-1].startswith("extract: 30/30 frames")
+    assert all(line.isprintable() for line in lines)
+    again = run(*words)
+    assert again.returncode == 0
+    assert "faces" in again.stdout
+
+
 def test_consent_is_added_and_listed(project, capsys):
     place = ["--project", str(project.root)]
     words = ["consent", "add", "eve", "--basis", "release", "--reference", "contract 12", "--expires", "2030-12-31"]

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 import signal
 import sys
 import traceback
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:  # the process is ours: an orderly end when the system asks for one
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # its warnings about back ends help no user
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # an ASCII terminal must not break the end of a long run
             stream.reconfigure(errors="replace")

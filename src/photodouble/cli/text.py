@@ -58,7 +58,7 @@ def amount(key: str, value: Any) -> str:
             return duration(value * 60)
         if key.endswith("bytes") or key in ("disk", "memory"):
             return f"{size(value)} {name.removesuffix('bytes').strip()}".strip()
-        return f"{number(value)} {name}"
+        return f"{number(value)} {name}" if name.endswith("s") else f"{name}: {number(value)}"
     return f"{name}: {clean(words(value))}"
 
 
