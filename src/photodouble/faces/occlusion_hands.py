@@ -63,7 +63,7 @@ class Hand:
 class PalmDetector:
     """Finds palms in a square of a picture. One instance serves one thread at a time."""
 
-    def __init__(self, path: Path | None = None, threshold: float = 0.4) -> None:
+    def __init__(self, path: Path | None = None, threshold: float = 0.3) -> None:
         """Load it from `path`, by default fetched once through `photodouble.weights`; scores below are dropped."""
         self._model = _interpreter((path or weights.path("palm_detection")).read_bytes(), 1)
         self._input = self._model.get_input_details()[0]["index"]

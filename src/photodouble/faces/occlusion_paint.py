@@ -13,8 +13,8 @@ THICKNESS = (1.15, 1.0, 1.0, 1.0, 0.88)
 PALM_RADIUS = 0.12
 TIP = 0.03
 """The last landmark lies this far before the finger's end."""
-FOREARM = 0.8
-"""Length of the arm that is taken to go on straight behind the wrist, in parts of the hand's size."""
+FOREARM, ARM_RADIUS = 0.8, 0.3
+"""Length and radius of the arm that is taken to go on straight behind the wrist, in parts of the hand's size."""
 
 SOFTNESS = 0.012
 """Sigma of the matte's edge, in parts of the hand's size; at least 0.6 pixels."""
@@ -22,7 +22,10 @@ SHUTTER = 0.5
 """Part of the time between two frames in which the film is exposed (180 degrees): fast fingers are smeared over it."""
 MOST_STEPS = 9
 
-_SHIFT = 4  # OpenCV draws in 1/16 pixels
+OVERSAMPLING = 2
+"""Drawn at so many times the size, then averaged: faster than OpenCV's own smooth edges."""
+ROUND = 9
+"""Points of a half circle."""
 
 
 def paint(hand: Hand, shape: tuple[int, int], motion: np.ndarray | None = None) -> np.ndarray:
@@ -64,39 +67,45 @@ def union(mattes: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
 
 
 def _silhouette(points: np.ndarray, size: float, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 picture of the given shape, 255 inside the hand."""
-    canvas = np.zeros(shape, np.uint8)
+    """uint8 picture of the given shape, 255 inside the hand and less in the pixels that its edge crosses."""
+    outlines = np.round((_capsules(points, size) + 0.5) * OVERSAMPLING * 16 - 8).astype(np.int32)
+    canvas = np.zeros((shape[0] * OVERSAMPLING, shape[1] * OVERSAMPLING), np.uint8)
+    for outline in outlines:
+        cv2.fillConvexPoly(canvas, outline, 255, cv2.LINE_8, 4)
+    palm = np.round((points[list(KNUCKLES)] + 0.5) * OVERSAMPLING * 16 - 8).astype(np.int32)
+    cv2.fillConvexPoly(canvas, cv2.convexHull(palm), 255, cv2.LINE_8, 4)
+    return cv2.resize(canvas, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+
+
+def _capsules(points: np.ndarray, size: float) -> np.ndarray:
+    """(n, 2 * ROUND, 2): outlines of the hulls of two discs each, for the fingers, the palm's rim and the arm."""
+    starts, ends, radii_a, radii_b = [], [], [], []
     for finger, thickness in zip(FINGERS, THICKNESS, strict=True):
         radii = np.array(RADII) * thickness * size
         joints = points[list(finger)]
-        end = joints[-1] - joints[-2]
-        joints[-1] += end / max(float(np.hypot(*end)), 1e-6) * TIP * size
-        for i in range(3):
-            _capsule(canvas, joints[i], joints[i + 1], radii[i], radii[i + 1])
-    outline = points[list(KNUCKLES)]
-    hull = cv2.convexHull(np.round(outline * (1 << _SHIFT)).astype(np.int32))
-    cv2.fillConvexPoly(canvas, hull, 255, cv2.LINE_AA, _SHIFT)
-    radius = PALM_RADIUS * size
-    for i in range(len(outline)):
-        _capsule(canvas, outline[i - 1], outline[i], radius, radius)
+        beyond = joints[-1] - joints[-2]
+        joints[-1] += beyond / max(float(np.hypot(*beyond)), 1e-6) * TIP * size
+        starts += list(joints[:-1])
+        ends += list(joints[1:])
+        radii_a += list(radii[:-1])
+        radii_b += list(radii[1:])
+    rim = points[list(KNUCKLES)]
     wrist = points[WRIST]
-    _capsule(canvas, wrist, wrist + _arm(points) * FOREARM * size, 0.3 * size, 0.3 * size)
-    return canvas
+    starts += [*rim, wrist]
+    ends += [*np.roll(rim, 1, 0), wrist + _arm(points) * FOREARM * size]
+    radii_a += [PALM_RADIUS * size] * len(rim) + [ARM_RADIUS * size]
+    radii_b += [PALM_RADIUS * size] * len(rim) + [ARM_RADIUS * size]
+    a, b = np.array(starts), np.array(ends)
+    heading = np.arctan2(b[:, 1] - a[:, 1], b[:, 0] - a[:, 0])[:, None]
+    half = np.linspace(np.pi / 2, 3 * np.pi / 2, ROUND)
+    discs = []
+    for centre, radius, turn in ((a, radii_a, heading + half), (b, radii_b, heading + half + np.pi)):
+        rim_points = np.stack([np.cos(turn), np.sin(turn)], -1) * np.array(radius)[:, None, None]
+        discs.append(centre[:, None] + rim_points)
+    return np.concatenate(discs, 1)
 
 
 def _arm(points: np.ndarray) -> np.ndarray:
     """Unit vector from the palm over the wrist."""
     along = points[WRIST] - points[[5, 9, 13, 17]].mean(0)
     return along / max(float(np.hypot(*along)), 1e-6)
-
-
-def _capsule(canvas: np.ndarray, a: np.ndarray, b: np.ndarray, radius_a: float, radius_b: float) -> None:
-    """Draw the hull of two discs."""
-    along = b - a
-    across = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
-    corners = np.array([a + across * radius_a, b + across * radius_b, b - across * radius_b, a - across * radius_a])
-    unit = 1 << _SHIFT
-    cv2.fillConvexPoly(canvas, np.round(corners * unit).astype(np.int32), 255, cv2.LINE_AA, _SHIFT)
-    for centre, radius in ((a, radius_a), (b, radius_b)):
-        x, y = np.round(centre * unit).astype(int).tolist()
-        cv2.circle(canvas, (x, y), round(radius * unit), 255, -1, cv2.LINE_AA, _SHIFT)

@@ -97,12 +97,12 @@ class Hands:
 
 
 class HandSeeker:
-    """The first pass: `observe` every frame in order, then `finish`. Keeps `every` (reduced) frames in memory."""
+    """The first pass: `observe` every frame in order, then `finish`. Keeps the last few frames in memory, reduced."""
 
     def __init__(self, every: int = 6, tracker: HandTracker | None = None) -> None:
         """Palms are looked for in every `every`-th frame while no hand is followed."""
         self._tracker = tracker or HandTracker(every)
-        self._recent: deque[tuple[int, np.ndarray, np.ndarray]] = deque(maxlen=every)
+        self._recent: deque[tuple[int, np.ndarray, np.ndarray]] = deque(maxlen=2 * every + 1)
         self._rows: dict[tuple[int, int], Hand] = {}
         self._known: set[int] = set()
 
