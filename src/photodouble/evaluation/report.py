@@ -1,0 +1,213 @@
+"""The report of a render: one HTML page that needs nothing but itself."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from photodouble.evaluation import pictures, wording
+from photodouble.evaluation.plots import Line, Plot, draw
+from photodouble.evaluation.quality import PRESENT, Quality
+from photodouble.evaluation.worst import filmstrip, worst_frames
+from photodouble.files import write_bytes
+
+STYLES = ("main", "second", "third")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One result on the plate: what the page calls it, its figures, its clip, its model and codec."""
+
+    name: str
+    quality: Quality
+    output: Path
+    model: str = ""
+    codec: str = ""
+
+
+@dataclass
+class ReportData:
+    """Everything the page tells. Whatever is empty is left out of it.
+
+    Attributes:
+        plate: the footage. versions: the results on it, the main one first.
+        wanted, replaced: names of the two identities.
+        training: rows of the training's history with at least `seconds` and `ssim` (held-out); `stopped`: why it
+            ended, one sentence.
+        settings: name -> value. seconds: stage -> seconds.
+        consent: a row (name, basis, reference, digest) for each identity. marks: name -> what the file carries.
+        notes: sentences to show below the headline, such as warnings of the run.
+    """
+
+    plate: Path
+    versions: Sequence[Version]
+    title: str = ""
+    wanted: str = ""
+    replaced: str = ""
+    training: Sequence[dict[str, Any]] = ()
+    stopped: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    consent: Sequence[dict[str, str]] = ()
+    marks: dict[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+
+
+def write_report(path: Path, report: ReportData) -> Path:
+    """Write the page to `path`, atomically; it holds its pictures and refers to nothing outside itself.
+
+    Raises:
+        BadInput: the plate or an output cannot be read, or `path` cannot be written.
+        ValueError: there is no version.
+    """
+    if not report.versions:
+        raise ValueError("a report needs at least one version")
+    main = report.versions[0]
+    strip = filmstrip(main.quality.frames) if main.quality.frames else []
+    worst = worst_frames(main.quality.frames) if main.quality.frames else []
+    clips = [("plate", report.plate), *((version.name, version.output) for version in report.versions)]
+    shots = {name: pictures.grab(clip, [*strip, *(item.frame for item in worst)]) for name, clip in clips}
+    names = list(shots)
+    figures = [wording.shown(v.quality.summary, wording.targets(v.model, v.codec)) for v in report.versions]
+    page = _environment().get_template("report.html.j2").render(
+        report=report,
+        title=report.title or main.output.name,
+        made=datetime.datetime.now().strftime("%-d %B %Y"),
+        facts=_facts(main, shots["plate"]),
+        verdict=wording.verdict(figures[0]),
+        figures=figures,
+        rows=range(len(figures[0])),
+        key_rows=[k for k in range(len(figures[0])) if any(lines[k].target for lines in figures)],
+        names=names,
+        styles=STYLES,
+        strip=[_pair(shots, main.quality, k, 300) for k in strip],
+        wipe=[_whole(shots, k) for k in strip],
+        wipe_start=len(strip) // 2,
+        worst=[_pair(shots, main.quality, item.frame, 300) | {"reason": item.reason} for item in worst],
+        plots=[plot for plot in _plots(report) if plot],
+        curve=_curve(report),
+        longest=max(report.seconds.values(), default=0.0),
+        total=sum(report.seconds.values()),
+    )  # fmt: skip
+    write_bytes(Path(path), page.encode())
+    return Path(path)
+
+
+def timecode(seconds: float) -> str:
+    """Minutes, seconds and hundredths, like 1:07.32."""
+    if not np.isfinite(seconds):
+        return ""
+    hundredths = round(seconds * 100)
+    return f"{hundredths // 6000}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
+
+
+def duration(seconds: float) -> str:
+    """A span in words: 8.4 s, 2 min 05 s."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.PackageLoader("photodouble", "evaluation")
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"duration": duration}
+    environment.undefined = jinja2.StrictUndefined
+    return environment
+
+
+def _facts(main: Version, plate: dict[int, np.ndarray]) -> list[str]:
+    summary, facts = main.quality.summary, []
+    if plate:
+        height, width = next(iter(plate.values())).shape[:2]
+        facts.append(f"{width} × {height}")
+    if summary.get("frames"):
+        facts.append(f"{summary['frames']} frames")
+    if summary.get("frames_with_face") is not None:
+        facts.append(f"{summary['frames_with_face']} with a face")
+    return facts
+
+
+def _frame_label(quality: Quality, k: int) -> dict[str, Any]:
+    times = quality.frames.get("time", np.zeros(0))
+    return {"frame": k, "time": timecode(float(times[k])) if k < len(times) else ""}
+
+
+def _pair(shots: dict[str, dict[int, np.ndarray]], quality: Quality, k: int, longest: int) -> dict[str, Any]:
+    """A frame's face in the plate and in every version, cut alike."""
+    cells = []
+    for name, frames in shots.items():
+        if k in frames:
+            height, width = frames[k].shape[:2]
+            x0, y0, x1, y1 = pictures.face_box(quality.frames["box"][k], width, height)
+            cells.append({"name": name, "picture": pictures.data_uri(frames[k][y0:y1, x0:x1], longest)})
+    return _frame_label(quality, k) | {"cells": cells}
+
+
+def _whole(shots: dict[str, dict[int, np.ndarray]], k: int) -> dict[str, Any]:
+    return {"pictures": {name: pictures.data_uri(f[k], 960, 80) for name, f in shots.items() if k in f}, "frame": k}
+
+
+def _plots(report: ReportData) -> list[Plot | None]:
+    """What happens along the shot: likeness, expression, steadiness, sharpness, seam."""
+    if not any(version.quality.frames for version in report.versions):
+        return []
+    main = report.versions[0].quality.frames
+    at, ends = main["time"], (timecode(float(main["time"][0])), timecode(float(main["time"][-1])))
+
+    def lines(series: str, ratio: bool = False, difference: bool = False) -> list[Line]:
+        found = []
+        for version, style in zip(report.versions, STYLES, strict=False):
+            f = version.quality.frames
+            if not f or len(f["time"]) != len(at):
+                continue
+            if ratio or difference:
+                a, b = f[f"{series}_output"], f[f"{series}_plate"]
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    values = a / np.where(b > 0, b, np.nan) if ratio else np.maximum(a - b, 0)
+            else:
+                values = np.where(f["presence"] >= PRESENT, f[series], np.nan)
+            found.append(Line(version.name, values, style))
+        return found
+
+    tremble = [Line(line.name, running_median(line.values), line.style) for line in lines("jitter", ratio=True)]
+    double = [Line("to the double", main["similarity_replaced"], "plate")]
+    return [
+        draw("Likeness", "Similarity to the wanted person, and to the double who was replaced.", at,
+             double + lines("similarity_wanted"), limits=(None, 1.0), ends=ends),
+        draw("Expression", "Distance from the plate's expression; lower is closer.", at,
+             lines("expression_error"), limits=(0.0, None), ends=ends),
+        draw("Steadiness", "Trembling of the features in parts of the plate's, median of 15 frames.",
+             at, tremble, limits=(0.0, None), target=1.0, ends=ends),
+        draw("Sharpness", "Fine detail of the face in parts of the plate's; 1 is like the plate.", at,
+             lines("sharpness", ratio=True), limits=(0.0, None), target=1.0, ends=ends),
+        draw("Seam", "Colour step that the matte's edge adds, ΔE; below 2.3 hardly anyone sees it.", at,
+             lines("edge", difference=True), limits=(0.0, None), target=2.3, ends=ends, digits=1),
+    ]  # fmt: skip
+
+
+def running_median(values: np.ndarray, width: int = 15) -> np.ndarray:
+    """Median of the finite values in a window of `width` around each position; NaN where there is none."""
+    half = width // 2
+    padded = np.pad(values, half, constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
+    known = np.isfinite(windows).any(1)
+    result = np.full(len(values), np.nan)
+    result[known] = np.nanmedian(windows[known], axis=1)
+    return result
+
+
+def _curve(report: ReportData) -> Plot | None:
+    """Held-out SSIM over the seconds of training, with where it stopped."""
+    rows = [row for row in report.training if row.get("seconds") is not None and row.get("ssim") is not None]
+    if len(rows) < 2:
+        return None
+    at = np.array([float(row["seconds"]) for row in rows])
+    values = np.array([float(row["ssim"]) for row in rows])
+    says = "Structural similarity (SSIM) on frames that training never saw; higher is better."
+    return draw("Held-out SSIM", says, at, [Line("held-out SSIM", values, "main")], stop=float(at[-1]),
+                ends=(duration(at[0]), duration(at[-1])), digits=3)  # fmt: skip

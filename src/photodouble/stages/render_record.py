@@ -1,0 +1,86 @@
+"""How a render was made: `render.json` in its render folder, from which the report is made again."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from photodouble.errors import BadInput
+from photodouble.files import write_json
+from photodouble.project import Project
+
+RECORD = "render.json"
+
+
+@dataclass
+class RenderRecord:
+    """One render.
+
+    Attributes:
+        plate, output: the footage and the result.
+        matte: the mattes of the result's frames; None: none were kept.
+        faces: the FaceSet that holds the plate's faces.
+        wanted, replaced: names of the two identities.
+        person: number of the replaced person among the plate's; None: the best face of each frame.
+        source: name of the plate in `faces`; None: that set holds nothing else.
+        model, codec: names.
+        label_box: x0, y0, x1, y1 of the visible label, None where there is none.
+        settings: name -> value, as the report shows them.
+        consent: identity -> its record's basis, reference and digest.
+        frames: number of frames written. seconds: stage -> seconds it took.
+        training: images, images_per_second, ssim (held-out), stopped (why, one sentence) and history, a list of rows
+            with at least seconds and ssim; empty for a model that needs none.
+        warnings: sentences that the stages said.
+    """
+
+    plate: Path
+    output: Path
+    faces: Path
+    wanted: str
+    replaced: str
+    model: str
+    codec: str
+    matte: Path | None = None
+    person: int | None = None
+    source: str | None = None
+    label_box: tuple[int, int, int, int] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    consent: dict[str, dict[str, str]] = field(default_factory=dict)
+    frames: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def save(self, project: Project) -> Path:
+        """Write `render.json` atomically into the project's folder for this render, which is made if need be."""
+        path = project.render(self.output) / RECORD
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"Cannot make the folder {path.parent}: {error.strerror}.") from error
+        write_json(path, {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()})
+        return path
+
+    @staticmethod
+    def load(project: Project, output: Path) -> "RenderRecord":
+        """Read the record of the render `output`.
+
+        Raises:
+            BadInput: the project did not make it, or the record is damaged.
+        """
+        path = project.render(output) / RECORD
+        if not path.is_file():
+            raise BadInput(
+                f"Nothing is known about {output} in the project {project.root}: give --project the folder in which it "
+                "was converted, or convert it again."
+            )
+        try:
+            values = json.loads(path.read_text())
+            values = {key: values[key] for key in values if key in {item.name for item in fields(RenderRecord)}}
+            for key in ("plate", "output", "faces"):
+                values[key] = Path(values[key])
+            values["matte"] = Path(values["matte"]) if values.get("matte") else None
+            values["label_box"] = tuple(values["label_box"]) if values.get("label_box") else None
+            return RenderRecord(**values)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadInput(f"{path} is damaged: convert the plate again.") from error

@@ -1,0 +1,159 @@
+"""The report of a finished render: measured if that is still to be done, and written as one page."""
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photodouble.errors import BadInput
+from photodouble.evaluation import Quality, ReportData, Version, measuring, plate_rows, write_report
+from photodouble.evaluation.quality import SUMMARY
+from photodouble.faces import FaceSet
+from photodouble.project import Project, open_project
+from photodouble.provenance import read_manifest
+from photodouble.stages.events import Event, Progress, Result, Started
+from photodouble.stages.render_record import RenderRecord
+
+STAGE = "report"
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What to report on.
+
+    Attributes:
+        output: a render of this project. project: its folder.
+        others: further renders of the same plate, to show side by side with it.
+        path: where the page goes; None: beside the output, its name with `.report.html`.
+        again: measure even if the figures are there.
+    """
+
+    output: Path
+    project: Path
+    others: tuple[Path, ...] = ()
+    path: Path | None = None
+    again: bool = False
+
+
+def run(config: ReportConfig) -> Iterator[Event]:
+    """Measure what is not measured yet, and write the page.
+
+    The result's values: report (path), output, model, codec, frames, frames_with_face, quality (of `output`),
+    and `qualities` (name -> figures) if there are `others`.
+
+    Raises:
+        BadInput: a render is unknown to the project, or one of its files is gone or damaged.
+    """
+    began = time.monotonic()
+    project = open_project(config.project)
+    records = [RenderRecord.load(project, output) for output in (config.output, *config.others)]
+    outputs = (config.output, *config.others)
+    yield Started(STAGE, {"renders": len(records), "frames": sum(record.frames for record in records)})
+    versions = []
+    for name, output, record in zip(_names(records), outputs, records, strict=True):
+        if not output.exists():
+            raise BadInput(f"There is no file {output}: convert the plate again.")
+        quality = yield from measured(project, record, output, config.again)
+        versions.append(Version(name, quality, output, record.model, record.codec))
+    target = config.path or report_path(config.output)
+    main = records[0]
+    main.seconds[STAGE] = time.monotonic() - began
+    write_report(target, report_data(main, versions, config.output))
+    summary = versions[0].quality.summary
+    values: dict[str, Any] = {
+        "report": str(target),
+        "output": str(config.output),
+        "model": main.model,
+        "codec": main.codec,
+        "frames": summary["frames"],
+        "frames_with_face": summary["frames_with_face"],
+        "quality": summary,
+    }
+    if config.others:
+        values["qualities"] = {version.name: version.quality.summary for version in versions}
+    yield Result(STAGE, values)
+
+
+def report_path(output: Path) -> Path:
+    """Where the report of `output` goes unless asked otherwise: beside it."""
+    return output.with_name(f"{output.stem}.report.html")
+
+
+def measured(
+    project: Project, record: RenderRecord, output: Path, again: bool = False
+) -> Generator[Event, None, Quality]:
+    """The figures of a render: those kept in its render folder, or measured now and kept there."""
+    folder = project.render(output)
+    if not again and Quality.saved(folder) and (folder / SUMMARY).stat().st_mtime >= output.stat().st_mtime:
+        return Quality.load(folder)
+    faces, wanted = FaceSet.open(record.faces), FaceSet.open(project.faces(record.wanted))
+    steps = measuring(
+        record.plate,
+        output,
+        record.matte if record.matte and record.matte.exists() else None,
+        faces,
+        better_half(wanted),
+        ignore=[record.label_box] if record.label_box else [],
+        rows=plate_rows(faces, record.person, record.source),
+    )
+    try:
+        while True:
+            done = next(steps)
+            if done % 8 == 0:
+                yield Progress(STAGE, done, record.frames, "frames", "measuring")
+    except StopIteration as end:
+        quality: Quality = end.value
+    quality.save(folder)
+    return quality
+
+
+def better_half(faces: FaceSet) -> np.ndarray:
+    """Embeddings (n, 128) of the faces whose quality is at least the median: what the person is measured against."""
+    quality = np.asarray(faces.quality)
+    return np.asarray(faces.embedding)[quality >= np.median(quality)] if len(faces) else np.zeros((0, 128), np.float32)
+
+
+def report_data(record: RenderRecord, versions: list[Version], output: Path) -> ReportData:
+    """What the page about `versions` tells, the main one made as `record` says."""
+    training = record.training
+    settings = {"model": record.model, "codec": record.codec} | record.settings
+    if training.get("images_per_second"):
+        settings["training"] = f"{training.get('images', 0)} images, {training['images_per_second']:.0f} a second"
+    return ReportData(
+        plate=record.plate,
+        versions=versions,
+        wanted=record.wanted,
+        replaced=record.replaced,
+        training=training.get("history", []),
+        stopped=str(training.get("stopped", "")),
+        settings=settings,
+        seconds=record.seconds,
+        consent=[{"name": name} | row for name, row in record.consent.items()],
+        marks=_marks(record, output),
+        notes=record.warnings,
+    )
+
+
+def _marks(record: RenderRecord, output: Path) -> dict[str, str]:
+    marks = {}
+    if output.is_file():
+        found = read_manifest(output)
+        words = {"valid": "valid", "tampered": "the file was changed after it was signed", "absent": "absent"}
+        trust = ", from a trusted signer" if found.trusted else ""
+        marks["C2PA manifest"] = words[found.state] + (trust if found.state == "valid" else "")
+        if found.signer:
+            marks["signed by"] = found.signer
+        if found.consent:
+            marks["names consent"] = ", ".join(digest[:12] for digest in found.consent)
+    if record.label_box:
+        marks["visible label"] = "at {}, {} to {}, {}".format(*record.label_box)
+    return marks
+
+
+def _names(records: list[RenderRecord]) -> list[str]:
+    """What to call each version: its model, or its file where two have the same model."""
+    models = [record.model for record in records]
+    return models if len(set(models)) == len(models) else [record.output.name for record in records]
