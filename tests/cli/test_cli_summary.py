@@ -61,3 +61,24 @@ def test_inspection_leads_with_the_verdict():
     assert told[1].split() == ["manifest", "valid"]
     assert any(line.split() == ["consent", "ab12"] for line in told)
     assert any(line.split() == ["watermark", "not", "found"] for line in told)
+
+
+def test_a_watermark_that_nobody_looked_for_is_not_called_absent():
+    told = shown({"verdict": "no mark found", "watermark": {"detected": None, "note": "not looked for yet"}})
+    assert "watermark  not looked for yet" in told
+
+
+def test_consent_records_are_a_table_with_the_reason_below():
+    ada = {
+        "name": "ada",
+        "basis": "release",
+        "reference": "contract 12",
+        "expires": None,
+        "holds": True,
+        "reason": None,
+    }
+    eve = {"name": "eve", "holds": False, "reason": "The consent of 'eve' expired on 2020-01-01."}
+    lines = shown({"consent": [ada, eve]}).splitlines()
+    assert any(line.split() == ["ada", "release", "contract", "12", "-", "yes"] for line in lines)
+    assert lines[-1] == "The consent of 'eve' expired on 2020-01-01."
+    assert "photodouble consent add" in shown({"consent": []})

@@ -43,6 +43,7 @@ def test_a_plan_reads_the_unit_off_the_name():
         {"frames": 472, "disk_bytes": 12_400_000, "seconds": 380, "minutes": 5, "model": "lite", "images": None}
     )
     assert told == "472 frames, 12.4 MB disk, about 6 min 20 s, 5 min 00 s, model: lite"
+    assert amount("files", 1) == "1 file"
     assert amount("crop_size", 256) == "crop size: 256"
     assert amount("resumed", True) == "resumed: yes"
 

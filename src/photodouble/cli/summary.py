@@ -19,6 +19,8 @@ def show(values: Mapping[str, Any], console: Console) -> None:
     """Print what a stage ended with."""
     if "weights" in values:
         console.print(weights(values["weights"]))
+    elif isinstance(values.get("consent"), list):
+        console.print(records(values["consent"]))
     elif "verdict" in values:
         facts(inspection(values), console)
     else:
@@ -87,10 +89,24 @@ def inspection(values: Mapping[str, Any]) -> dict[str, Any]:
         told["manifest"] = manifest.get("state", "absent")
         told.update({key: value for key, value in manifest.items() if key != "state" and value not in (None, [], "")})
     if watermark:
-        told["watermark"] = "found" if watermark.get("detected") else "not found"
+        found = {True: "found", False: "not found"}.get(watermark.get("detected"))  # None: nobody looked
+        told["watermark"] = found or watermark.get("note", "not looked for")
         told.update({f"watermark_{key}": watermark[key] for key in ("identifier", "confidence") if watermark.get(key)})
     rest = {key: item for key, item in values.items() if key not in ("verdict", "manifest", "watermark")}
     return told | {key: item for key, item in rest.items() if item is not None}
+
+
+def records(rows: Sequence[Mapping[str, Any]]) -> Group:
+    """The consent records, and why one of them does not hold."""
+    if not rows:
+        return Group(Text("There is no consent record yet: add one with 'photodouble consent add'."))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in ("name", "basis", "reference", "expires", "holds"):
+        table.add_column(column, no_wrap=column in ("basis", "expires", "holds"), overflow="fold")
+    for row in rows:
+        cells = [clean(words(row.get(key))) for key in ("name", "basis", "reference", "expires")]
+        table.add_row(*cells, Text("yes", "green") if row["holds"] else Text("no", "bold red"))
+    return Group(table, *(Text(clean(row["reason"])) for row in rows if row.get("reason")))
 
 
 def weights(rows: Sequence[Mapping[str, Any]]) -> Table:

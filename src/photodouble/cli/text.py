@@ -58,7 +58,9 @@ def amount(key: str, value: Any) -> str:
             return duration(value * 60)
         if key.endswith("bytes") or key in ("disk", "memory"):
             return f"{size(value)} {name.removesuffix('bytes').strip()}".strip()
-        return f"{number(value)} {name}" if name.endswith("s") else f"{name}: {number(value)}"
+        if name.endswith("s"):
+            return f"{number(value)} {name[:-1] if value == 1 else name}"
+        return f"{name}: {number(value)}"
     return f"{name}: {clean(words(value))}"
 
 
