@@ -89,8 +89,10 @@ def inspection(values: Mapping[str, Any]) -> dict[str, Any]:
         told["manifest"] = manifest.get("state", "absent")
         told.update({key: value for key, value in manifest.items() if key != "state" and value not in (None, [], "")})
     if watermark:
-        found = {True: "found", False: "not found"}.get(watermark.get("detected"))  # None: nobody looked
-        told["watermark"] = found or watermark.get("note", "not looked for")
+        if watermark.get("detected") is None:
+            told["watermark"] = watermark.get("note", "not looked for")
+        else:
+            told["watermark"] = "found" if watermark["detected"] else "not found"
         told.update({f"watermark_{key}": watermark[key] for key in ("identifier", "confidence") if watermark.get(key)})
     rest = {key: item for key, item in values.items() if key not in ("verdict", "manifest", "watermark")}
     return told | {key: item for key, item in rest.items() if item is not None}
