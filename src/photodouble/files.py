@@ -46,7 +46,8 @@ def atomic(path: Path) -> Iterator[Path]:
         os.replace(part, path)
         _fsync(path.parent)
     except BaseException as error:
-        remove(part)
+        with contextlib.suppress(OSError):  # the first fault is what the user hears of
+            remove(part)
         if isinstance(error, OSError) and error.errno is not None:
             raise explain(error, path) from error
         raise

@@ -15,7 +15,7 @@ from photodouble.files import atomic
 from photodouble.media.clip import Clip, open_clip
 from photodouble.media.colour import FULL
 from photodouble.media.frame import Frame
-from photodouble.media.writer import _container
+from photodouble.media.writer import open_output
 
 
 class MatteWriter:
@@ -40,7 +40,7 @@ class MatteWriter:
     def __enter__(self) -> Self:
         try:
             part = self._stack.enter_context(atomic(self.path))
-            self._container = self._stack.enter_context(contextlib.closing(_container(part, self.like)))
+            self._container = self._stack.enter_context(contextlib.closing(open_output(part, self.like)))
             stream = self._container.add_stream("ffv1", rate=self.like.rate, options={"level": "3", "slicecrc": "1"})
             stream.width, stream.height, stream.pix_fmt = self.like.width, self.like.height, "gray"
             stream.time_base = stream.codec_context.time_base = self.like.time_base

@@ -1,15 +1,17 @@
 """Pictures and folders of pictures through OpenImageIO."""
 
+import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813 (its own short name)
 
 from photodouble.errors import BadInput
-from photodouble.files import atomic
+from photodouble.files import atomic, explain
 from photodouble.media.clip import Clip
 from photodouble.media.colour import FULL, LINEAR, RGB_MATRIX, SRGB, to_depth
 from photodouble.media.frame import Colour, Frame
@@ -17,6 +19,8 @@ from photodouble.media.orientation import Orientation, of_exif
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".exr", ".dpx", ".cin", ".bmp", ".tga", ".webp", ".hdr"}
 SUFFIXES |= {".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".sgi", ".psd"}
+
+_TYPES = {"uint8": oiio.UINT8, "uint16": oiio.UINT16, "float32": oiio.FLOAT}
 
 
 def open_folder(path: Path, rate: Fraction) -> Clip:
@@ -77,29 +81,36 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         BadInput: it is missing, damaged or not a picture.
     """
-    source = _opened(Path(path))
-    try:
+    path = Path(path)
+    with _opened(path) as source:
         spec = source.spec()
         dtype = _dtype(spec)
-        pixels = source.read_image(0, 0, 0, spec.nchannels, dtype.name)
+        pixels = source.read_image(0, 0, 0, spec.nchannels, _TYPES[dtype.name])
         if pixels is None or source.has_error:
             raise _unreadable(path, source.geterror())
-    finally:
-        source.close()
-    pixels = np.asarray(pixels, dtype).reshape(spec.height, spec.width, -1)[:, :, _channels(spec)]
-    return np.ascontiguousarray(_orientation(spec).apply(_display(pixels, spec)))
+        pixels = np.asarray(pixels, dtype).reshape(spec.height, spec.width, -1)[:, :, _channels(spec)]
+        return np.ascontiguousarray(_orientation(spec).apply(_display(pixels, spec)))
 
 
-def _opened(path: Path) -> oiio.ImageInput:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[oiio.ImageInput]:
+    """An opened picture; whatever fails while it is in use is the picture's fault."""
     config = oiio.ImageSpec()
     # As stored: otherwise colours come multiplied by alpha.
     config.attribute("oiio:UnassociatedAlpha", 1)
     if not path.is_file():
         raise BadInput(f"There is no picture {path}: check the name.")
-    source = oiio.ImageInput.open(str(path), config)
-    if source is None:
-        raise _unreadable(path, oiio.geterror())
-    return source
+    source = None
+    try:
+        source = oiio.ImageInput.open(str(path), config)
+        if source is None:
+            raise _unreadable(path, oiio.geterror())
+        yield source
+    except (ValueError, RuntimeError, MemoryError) as error:  # names that are not UTF-8, absurd sizes
+        raise _unreadable(path, str(error)) from error
+    finally:
+        if source is not None:
+            source.close()
 
 
 def _unreadable(path: Path, reason: str) -> BadInput:
@@ -108,11 +119,8 @@ def _unreadable(path: Path, reason: str) -> BadInput:
 
 
 def _header(path: Path) -> oiio.ImageSpec:
-    source = _opened(path)
-    try:
+    with _opened(path) as source:
         return oiio.ImageSpec(source.spec())
-    finally:
-        source.close()
 
 
 def _orientation(spec: oiio.ImageSpec) -> Orientation:
@@ -148,14 +156,14 @@ def _display(pixels: np.ndarray, spec: oiio.ImageSpec) -> np.ndarray:
 
 
 def write_picture(path: Path, image: np.ndarray) -> None:
-    """Write a picture atomically, in the format of its suffix and as deep as that holds.
+    """Write a picture atomically: .png, .jpg, .tif or .exr.
 
     Args:
-        image: H x W x 3 RGB or H x W, uint8, uint16 or float32. float32 is linear light: kept by EXR and TIFF,
-            given the sRGB curve for the other formats (which get 8 bits if JPEG, else 16).
+        image: H x W x 3 RGB or H x W, uint8, uint16 or float32. float32 is linear light: EXR and TIFF keep it, the
+            others get the sRGB curve. JPEG holds 8 bits, PNG and TIFF 16, EXR only float32.
 
     Raises:
-        BadInput: the folder is missing or read-only, the disk is full, or the suffix names no picture format.
+        BadInput: the folder is missing or read-only, the disk is full, or the suffix names no format to write.
     """
     path = Path(path)
     with atomic(path) as part:
@@ -165,28 +173,38 @@ def write_picture(path: Path, image: np.ndarray) -> None:
 def write_part(part: Path, image: np.ndarray, path: Path) -> None:
     """Write to `part` what will be `path`; for callers that make the writing atomic themselves."""
     suffix = path.suffix.lower()
-    if suffix in (".jpg", ".jpeg", ".webp", ".bmp", ".tga"):
-        image = to_depth(image, np.uint8)
-    elif image.dtype == np.float32 and suffix not in (".exr", ".tif", ".tiff", ".hdr"):
-        image = to_depth(image, np.uint16)
+    if suffix in (".jpg", ".jpeg"):
+        options = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+        data = _encoded(suffix, to_depth(image, np.uint8), options)
+    elif suffix == ".png":
+        deep = to_depth(image, np.uint16) if image.dtype == np.float32 else image
+        data = _encoded(suffix, deep, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    elif suffix in (".tif", ".tiff"):
+        return _write_openimageio(part, image, path)
     elif suffix == ".exr":
-        image = to_depth(image, np.float32)
+        return _write_openimageio(part, to_depth(image, np.float32), path)
+    else:
+        raise BadInput(f"Cannot write {path}: its suffix names no picture format, use .png, .tif, .jpg or .exr.")
+    try:
+        part.write_bytes(data)
+    except OSError as error:
+        raise explain(error, path) from error
+
+
+def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
+    # OpenCV encodes PNG and JPEG in memory; OpenImageIO's writers of these two say nothing of a full disk.
+    swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    return cv2.imencode(suffix, swapped, options)[1].tobytes()
+
+
+def _write_openimageio(part: Path, image: np.ndarray, path: Path) -> None:
     image = np.ascontiguousarray(image if image.ndim == 3 else image[:, :, None])
     height, width, channels = image.shape
-    spec = oiio.ImageSpec(width, height, channels, image.dtype.name)
-    compression = {".jpg": "jpeg:97", ".jpeg": "jpeg:97", ".exr": "zip", ".tif": "zip", ".tiff": "zip"}.get(suffix)
-    if compression:
-        spec.attribute("compression", compression)
-    if suffix in (".jpg", ".jpeg"):
-        spec.attribute("jpeg:subsampling", "4:4:4")
-    if suffix == ".png":
-        spec.attribute("png:compressionLevel", 3)
+    spec = oiio.ImageSpec(width, height, channels, _TYPES[image.dtype.name])
+    spec.attribute("compression", "zip")
     target = oiio.ImageOutput.create(str(part))
-    if target is None:
-        raise BadInput(f"Cannot write {path}: its suffix names no picture format, use .png, .tif, .jpg or .exr.")
-    if not part.parent.is_dir():
-        raise BadInput(f"Cannot write {path}: the folder {path.parent} does not exist, create it first.")
+    assert target is not None  # TIFF and EXR are always built in
     done = target.open(str(part), spec) and target.write_image(image)
     if not (target.close() and done):
-        reason = " ".join(target.geterror().split()).rstrip(".") or "unknown reason"
+        reason = " ".join(target.geterror().split()).rstrip(".").replace(str(part), path.name) or "unknown reason"
         raise BadInput(f"Cannot write {path} ({reason}): check the disk's free space and the folder's permissions.")

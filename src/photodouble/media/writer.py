@@ -143,7 +143,7 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
         self._later: int | None = None
         self._format = pixel_format(codec, like)
         with contextlib.ExitStack() as stack:
-            self._container = stack.enter_context(contextlib.closing(_container(part, like)))
+            self._container = stack.enter_context(contextlib.closing(open_output(part, like)))
             self._stream = _video_stream(self._container, like, codec, self._format)
             self._colour = Colour(*_tags(self._stream))
             self._others: OtherStreams | None = None
@@ -186,11 +186,15 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
                 self._stack.close()
 
 
-def _container(part: Path, like: Clip) -> OutputContainer:
+def open_output(part: Path, like: Clip) -> OutputContainer:
+    """A container to write in which timestamps are kept as far as it can hold them, the same bytes every time."""
     # Sound often starts before 0 (encoder delay); by default Matroska would then move the pictures too.
     options = {"avoid_negative_ts": "disabled"}
     if part.suffix.lower() in (".mp4", ".mov", ".m4v"):
-        options |= {"movflags": "+faststart", "video_track_timescale": str(like.time_base.denominator)}
+        ticks = like.time_base.denominator
+        options |= {"movflags": "+faststart", "video_track_timescale": str(ticks)}
+        # Where a track starts is stored in the movie's own unit, a millisecond unless told otherwise.
+        options["movie_timescale"] = str(ticks * -(-10_000 // ticks))
     container = av.open(f"file:{part}", "w", container_options=options)
     # Without it Matroska gets random identifiers: the same frames shall give the same bytes.
     container.flags |= cast(int, Flags.bitexact.value)
