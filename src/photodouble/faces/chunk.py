@@ -8,7 +8,7 @@ from pathlib import Path
 from queue import Queue
 from threading import Event as Flag
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -25,6 +25,18 @@ T = TypeVar("T")
 
 PENDING = 6
 """Crops that may wait for their encoding: each holds its frame."""
+
+
+class Watch(Protocol):
+    """What looks at every frame of a chunk and stops the work with an exception, like a policy's gate."""
+
+    def see(self, frame: Frame) -> None:
+        """Look at the next frame."""
+        ...
+
+    def close(self) -> object:
+        """Decide at the end of a chunk of at least one frame, before it is written."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ def make_chunk(
     store_crops: bool,
     still: bool,
     most: int,
+    watch: Watch | None = None,
 ) -> Iterator[int]:
     """Find the faces of up to `most` frames and write them to `path`; yields the number of frames done, now and then.
 
@@ -60,6 +73,7 @@ def make_chunk(
         source: number of the clip.
         crop_size: side of the crops, pixels; `store_crops`: keep them.
         still: the frames are pictures that stand for themselves.
+        watch: sees every frame; nothing is written once it has raised.
     """
     tracker.reset()
     numbers: dict[int, int] = {}
@@ -75,6 +89,8 @@ def make_chunk(
             if frame is None:
                 ended = True
                 break
+            if watch is not None:
+                watch.see(frame)
             found = tracker.look(frame) if still else tracker.step(frame)
             image = eight_bit(frame.image)
             for face in found:
@@ -89,6 +105,8 @@ def make_chunk(
             if done % 8 == 0:
                 yield done
         encoded = [job.result() for job in jpegs] if store_crops else [b""] * len(faces)
+    if watch is not None and done:
+        watch.close()
     matrices = [alignment(face.landmarks, crop_size, FACE) for face in faces]
     rows = store.table(faces, [source] * len(faces), matrices, [""] * len(faces), encoded)
     with atomic(path) as part, store.writer(part, {}) as out:

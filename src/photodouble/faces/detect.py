@@ -64,23 +64,27 @@ def create_detector(name: str) -> Detector:
 class YuNet:
     """YuNet (Wu, Peng, Yu 2023) through OpenCV's `FaceDetectorYN`: any roll, small faces, occlusions."""
 
-    def __init__(self, path: Path | None = None, threshold: float = 0.7, side: int = 640, least: int = 320) -> None:
+    def __init__(
+        self, path: Path | None = None, threshold: float = 0.7, side: int = 640, most: int = 1024, least: int = 320
+    ) -> None:
         """Load it.
 
         Args:
             path: the ONNX file, by default fetched once through `photodouble.weights`.
             threshold: least score; dogs get up to 0.6.
-            side: larger pictures are searched on a copy whose longer side has this many pixels.
+            side, most: larger pictures are searched on a copy whose longer side has `side` pixels, or half as many
+                as the picture's up to `most`, so that small faces in large pictures are not lost.
             least: smaller ones on an enlarged copy whose longer side has this many.
         """
         self._net = cv2.FaceDetectorYN.create(str(path or weights.path("yunet")), "", (320, 320), threshold, 0.3, 5000)
-        self._side, self._least = side, least
+        self._side, self._most, self._least = side, most, least
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Faces in `image` (H x W x 3 RGB uint8), best first."""
         height, width = image.shape[:2]
         longest = max(height, width)
-        factor = min(1.0, self._side / longest) if longest >= self._least else self._least / longest
+        side = max(self._side, min(longest // 2, self._most))
+        factor = min(1.0, side / longest) if longest >= self._least else self._least / longest
         small = image
         if factor != 1:
             size = max(round(width * factor), 1), max(round(height * factor), 1)

@@ -58,7 +58,7 @@ class Tracker:
         self,
         detector: Detector | None = None,
         every: int = 15,
-        embed_every: int = 12,
+        embed_every: int = 20,
         landmarker: Landmarker | None = None,
         embedder: Embedder | None = None,
     ) -> None:

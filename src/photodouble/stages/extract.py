@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from photodouble.errors import BadInput
+from photodouble.consent import require
+from photodouble.consent.policy import EVERY_SECONDS, ClipGate, NudityGate
+from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet, FaceSetWriter, Tracker, create_detector, find_faces
 from photodouble.faces.chunk import ChunkInfo, ahead, chunk_faces, chunk_info, make_chunk, small_columns
 from photodouble.faces.detect import Detector
 from photodouble.faces.gather import Gathered
 from photodouble.files import explain, remove, write_json
-from photodouble.media import Clip, open_clip
+from photodouble.media import Clip, Frame, open_clip
 from photodouble.project import open_project
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 
@@ -69,10 +71,8 @@ def run(config: ExtractConfig) -> Iterator[Event]:
         Refused: no valid consent record, or a source that policy refuses.
         BadInput: a source that cannot be read, or without a face; a reference nobody matches.
     """
-    from photodouble import consent
-
     project = open_project(config.project)
-    consent.require(project, config.identity, date.today())
+    require(project, config.identity, date.today())
     folder = project.faces(config.identity)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +95,7 @@ def extract_faces(
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
     Killed and called again with the same sources it continues; the set's bytes are those of an uninterrupted run.
+    Every frame passes the nudity gate on its way. See `run` for the result and the errors.
     """
     began = time.monotonic()
     if not sources:
@@ -118,18 +119,22 @@ def extract_faces(
     )
     if resumed:
         yield Warned(STAGE, f"Continuing the extraction that was interrupted: {resumed} chunks are done.")
-    tracker = Tracker(finder)
+    job = _Job(Tracker(finder), NudityGate(), crop_size, store_crops, chunk)
     gathered = Gathered()
     frames = with_face = 0
     for number, clip in enumerate(clips):
         before = with_face
-        for event in _chunks(clip, number, work, tracker, crop_size, store_crops, chunk):
-            if isinstance(event, tuple):
+        try:
+            for event in _chunks(clip, number, work, job):
+                if isinstance(event, int):
+                    yield Progress(STAGE, frames + event, max(total, frames + event), "frames")
+                    continue
                 path, info = event
                 frames, with_face = frames + info.frames, with_face + info.with_face
                 gathered.add(path, number, small_columns(path), still=clip.kind == "pictures")
-            else:
-                yield Progress(STAGE, frames + event, max(total, frames + event), "frames")
+        except Refused:
+            remove(work)
+            raise
         if with_face == before and len(clips) > 1:
             yield Warned(STAGE, f"No face was found in {clip.path}.")
     if not with_face:
@@ -160,29 +165,36 @@ def extract_faces(
     yield Result(STAGE, {**values, "folder": str(folder), "seconds": time.monotonic() - began, "extracted": True})
 
 
-def _chunks(
-    clip: Clip, number: int, work: Path, tracker: Tracker, crop_size: int, store_crops: bool, size: int
-) -> Iterator[int | tuple[Path, ChunkInfo]]:
+@dataclass(frozen=True)
+class _Job:
+    """What the chunks of all clips share."""
+
+    tracker: Tracker
+    gate: NudityGate
+    crop_size: int
+    store_crops: bool
+    size: int
+
+
+def _chunks(clip: Clip, number: int, work: Path, job: _Job) -> Iterator[int | tuple[Path, ChunkInfo]]:
     """Make the clip's chunks that are not there yet. Yields frames done within a chunk, and each finished chunk."""
-    size = size if clip.kind == "video" else max(size // 8, 1)
-    walk: Iterator | None = None
+    still = clip.kind == "pictures"
+    size = max(job.size // 8, 1) if still else job.size
+    walk: Iterator[Frame] | None = None
     start = 0
     while True:
         path = work / f"{number:04d}-{start:08d}.parquet"
         info = chunk_info(path)
         if info is None:
-            if walk is None:
-                walk = ahead(clip.frames(start, dtype=np.uint8), 3)
-            still = clip.kind == "pictures"
-            yield from make_chunk(path, walk, number, tracker, crop_size, store_crops, still, size)
+            walk = walk or ahead(clip.frames(start, dtype=np.uint8), 3)
+            watch = ClipGate(job.gate, str(clip.path), 0.0 if still else EVERY_SECONDS)
+            yield from make_chunk(path, walk, number, job.tracker, job.crop_size, job.store_crops, still, size, watch)
             info = chunk_info(path)
             assert info is not None
         yield path, info
         if not info.more:
-            break
+            return
         start += info.frames
-    if walk is not None:
-        walk.close()  # type: ignore[attr-defined]
 
 
 def _usable(clip: Clip) -> Clip:
