@@ -47,5 +47,5 @@ class HandMatte:
         for item in self._tracker.step(image, landmarks):
             points = item.hand.points
             self._before[item.track] = points
-            mattes.append(paint(item.hand, shape, points - before.get(item.track, points)))
+            mattes.append(paint(item.hand, image, points - before.get(item.track, points)))
         return union(mattes, shape)

@@ -1,63 +1,68 @@
-"""A hand's landmarks as a matte: tapered capsules along the fingers, the palm between them."""
+"""A hand's landmarks and the picture as a matte.
+
+The landmarks say to within half a finger's width where the hand is; its edge is the strongest edge of the picture
+between a thin silhouette, which is hand for certain, and a wide one, beyond which nothing is: a watershed from these
+two (Meyer, 1991; OpenCV's). A hand that moves fast has no edge: it is the silhouette, smeared over the exposure.
+"""
 
 import cv2
 import numpy as np
 
-from photodouble.faces.occlusion_hands import FINGERS, KNUCKLES, WRIST, Hand
+from photodouble.faces.occlusion_hands import Hand
+from photodouble.faces.occlusion_shape import extent, silhouette
 
-RADII = (0.125, 0.11, 0.1, 0.085)
-"""Of a finger at its four landmarks, in parts of the hand's size: set by eye on the demo's plate, a little generous:
-a rim of the plate's own skin is not seen, a finger's edge that became a cheek is."""
-THICKNESS = (1.15, 1.0, 1.0, 1.0, 0.88)
-"""Thumb to little finger."""
-PALM_RADIUS = 0.12
-TIP = 0.03
-"""The last landmark lies this far before the finger's end."""
-FOREARM, ARM_RADIUS = 0.8, 0.3
-"""Length and radius of the arm that is taken to go on straight behind the wrist, in parts of the hand's size."""
+INNER, OUTER = 0.65, 1.85
+"""Widths between which the edge is looked for; every pair around these gave the same overlap with hands traced by
+hand within 0.01."""
+LOBE = 9
+"""Lobes of the found edge that are thinner than half of this are cut off, pixels that are worked on."""
+SMEARED = 1.2
+"""Width of the silhouette of a moving hand: a rim of the plate's own skin is not seen, a finger cut off is."""
 
-SOFTNESS = 0.012
-"""Sigma of the matte's edge, in parts of the hand's size; at least 0.6 pixels."""
+RESOLUTION = 110
+"""A larger hand is worked on at this size (pixels), which bounds the time; the edge is as much softer."""
+
+SOFTNESS = 0.9
+"""Sigma of the matte's edge in the pixels that are worked on."""
+
 SHUTTER = 0.5
-"""Part of the time between two frames in which the film is exposed (180 degrees): fast fingers are smeared over it."""
+"""Part of the time between two frames in which the film is exposed (180 degrees)."""
+SLOW, FAST = 0.08, 0.16
+"""Smear in parts of the hand's size up to which the picture's edges are believed, and from which the silhouette is."""
 MOST_STEPS = 9
 
-OVERSAMPLING = 2
-"""Drawn at so many times the size, then averaged: faster than OpenCV's own smooth edges."""
-ROUND = 9
-"""Points of a half circle."""
 
-
-def paint(hand: Hand, shape: tuple[int, int], motion: np.ndarray | None = None) -> np.ndarray:
+def paint(hand: Hand, image: np.ndarray, motion: np.ndarray | None = None) -> np.ndarray:
     """Matte of one hand.
 
     Args:
         hand: where it is in the middle of the exposure.
-        shape: H, W of the picture.
-        motion: (21, 2) how far each landmark moves from frame to frame, plate pixels; None: it rests.
+        image: H x W x 3 RGB; uint8, uint16 or float32 (1.0 is white).
+        motion: (21, 2 or 3) how far each landmark moves from frame to frame, plate pixels; None: it rests.
 
     Returns:
-        H x W float32, 0..1: soft at the edge, smeared where the hand moves.
+        H x W float32, 0..1.
     """
-    height, width = shape
-    matte = np.zeros(shape, np.float32)
-    points = hand.points[:, :2].astype(np.float64)
-    size = hand.size
-    travel = np.zeros_like(points) if motion is None else np.asarray(motion, np.float64)[:, :2] * SHUTTER
-    margin = 0.2 * size + np.abs(travel).max() + 4
-    reach = np.concatenate([points, points[[WRIST]] + _arm(points) * FOREARM * size])
-    low = np.floor(np.clip(reach.min(0) - margin, 0, (width, height))).astype(int)
-    high = np.ceil(np.clip(reach.max(0) + margin, 0, (width, height))).astype(int)
-    if (high <= low).any() or not np.isfinite(points).all():
+    height, width = image.shape[:2]
+    matte = np.zeros((height, width), np.float32)
+    points, size = hand.points[:, :2].astype(np.float64), hand.size
+    if not np.isfinite(points).all() or size < 2:
         return matte
-    (x0, y0), (x1, y1) = low.tolist(), high.tolist()
-    # Half a finger's width per step at most, or the smear would show its steps.
-    steps = int(np.clip(np.ceil(np.linalg.norm(travel, axis=1).max() / max(0.05 * size, 1)), 1, MOST_STEPS))
-    total = np.zeros((y1 - y0, x1 - x0), np.float32)
-    for part in (np.arange(steps) + 0.5) / steps - 0.5:
-        total += _silhouette(points + part * travel - low, size, total.shape)
-    sigma = max(0.6, SOFTNESS * size)
-    matte[y0:y1, x0:x1] = cv2.GaussianBlur(total / (255 * steps), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    travel = np.zeros_like(points) if motion is None else np.asarray(motion, np.float64)[:, :2] * SHUTTER
+    low, high = extent(points, size)
+    margin = 0.35 * size + np.abs(travel).max() + 4
+    x0, y0 = np.floor(np.clip(low - margin, 0, (width, height))).astype(int).tolist()
+    x1, y1 = np.ceil(np.clip(high + margin, 0, (width, height))).astype(int).tolist()
+    if x1 - x0 < 3 or y1 - y0 < 3:
+        return matte
+    cut = image[y0:y1, x0:x1]
+    factor = min(1.0, RESOLUTION / size)
+    shape = (max(round((y1 - y0) * factor), 3), max(round((x1 - x0) * factor), 3))
+    scale = np.array([shape[1] / (x1 - x0), shape[0] / (y1 - y0)])
+    points = (points - (x0, y0) + 0.5) * scale - 0.5
+    small = _painted(_eight_bits(cut), points, size * float(scale.mean()), travel * scale, shape)
+    whole = small if factor == 1 else cv2.resize(small, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+    matte[y0:y1, x0:x1] = whole
     return matte
 
 
@@ -66,46 +71,46 @@ def union(mattes: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     return np.maximum.reduce(mattes) if mattes else np.zeros(shape, np.float32)
 
 
-def _silhouette(points: np.ndarray, size: float, shape: tuple[int, ...]) -> np.ndarray:
-    """uint8 picture of the given shape, 255 inside the hand and less in the pixels that its edge crosses."""
-    outlines = np.round((_capsules(points, size) + 0.5) * OVERSAMPLING * 16 - 8).astype(np.int32)
-    canvas = np.zeros((shape[0] * OVERSAMPLING, shape[1] * OVERSAMPLING), np.uint8)
-    for outline in outlines:
-        cv2.fillConvexPoly(canvas, outline, 255, cv2.LINE_8, 4)
-    palm = np.round((points[list(KNUCKLES)] + 0.5) * OVERSAMPLING * 16 - 8).astype(np.int32)
-    cv2.fillConvexPoly(canvas, cv2.convexHull(palm), 255, cv2.LINE_8, 4)
-    return cv2.resize(canvas, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+def _painted(
+    image: np.ndarray, points: np.ndarray, size: float, travel: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    """Matte of the given shape; `image` (uint8) is brought to it, the other numbers are in its pixels."""
+    smear = float(np.linalg.norm(travel, axis=1).max())
+    trust = float(np.clip((FAST - smear / size) / (FAST - SLOW), 0, 1))
+    matte = np.zeros(shape, np.float32)
+    if trust > 0:
+        matte += trust * _by_edges(cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA), points, size)
+    if trust < 1:
+        matte += (1 - trust) * _by_shape(points, size, travel, shape)
+    # The picture's edge is no edge of the hand: a hand that it cuts off stays opaque there.
+    return cv2.GaussianBlur(matte, (0, 0), SOFTNESS, borderType=cv2.BORDER_REPLICATE)
 
 
-def _capsules(points: np.ndarray, size: float) -> np.ndarray:
-    """(n, 2 * ROUND, 2): outlines of the hulls of two discs each, for the fingers, the palm's rim and the arm."""
-    starts, ends, radii_a, radii_b = [], [], [], []
-    for finger, thickness in zip(FINGERS, THICKNESS, strict=True):
-        radii = np.array(RADII) * thickness * size
-        joints = points[list(finger)]
-        beyond = joints[-1] - joints[-2]
-        joints[-1] += beyond / max(float(np.hypot(*beyond)), 1e-6) * TIP * size
-        starts += list(joints[:-1])
-        ends += list(joints[1:])
-        radii_a += list(radii[:-1])
-        radii_b += list(radii[1:])
-    rim = points[list(KNUCKLES)]
-    wrist = points[WRIST]
-    starts += [*rim, wrist]
-    ends += [*np.roll(rim, 1, 0), wrist + _arm(points) * FOREARM * size]
-    radii_a += [PALM_RADIUS * size] * len(rim) + [ARM_RADIUS * size]
-    radii_b += [PALM_RADIUS * size] * len(rim) + [ARM_RADIUS * size]
-    a, b = np.array(starts), np.array(ends)
-    heading = np.arctan2(b[:, 1] - a[:, 1], b[:, 0] - a[:, 0])[:, None]
-    half = np.linspace(np.pi / 2, 3 * np.pi / 2, ROUND)
-    discs = []
-    for centre, radius, turn in ((a, radii_a, heading + half), (b, radii_b, heading + half + np.pi)):
-        rim_points = np.stack([np.cos(turn), np.sin(turn)], -1) * np.array(radius)[:, None, None]
-        discs.append(centre[:, None] + rim_points)
-    return np.concatenate(discs, 1)
+def _by_edges(image: np.ndarray, points: np.ndarray, size: float) -> np.ndarray:
+    shape = image.shape[:2]
+    inside = silhouette(points, size, shape, INNER) > 127
+    outside = silhouette(points, size, shape, OUTER) < 127
+    labels = inside + 2 * outside.astype(np.int32)
+    # Grain makes false edges. The frame keeps its labels, which OpenCV's watershed would take for itself.
+    padded = cv2.copyMakeBorder(cv2.GaussianBlur(image, (0, 0), 0.7), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    found = cv2.watershed(padded, cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_REPLICATE))
+    hand = (found[1:-1, 1:-1] == 1).astype(np.uint8)
+    return cv2.medianBlur(hand, LOBE).astype(np.float32)  # thin lobes along false edges go
 
 
-def _arm(points: np.ndarray) -> np.ndarray:
-    """Unit vector from the palm over the wrist."""
-    along = points[WRIST] - points[[5, 9, 13, 17]].mean(0)
-    return along / max(float(np.hypot(*along)), 1e-6)
+def _by_shape(points: np.ndarray, size: float, travel: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    longest = float(np.linalg.norm(travel, axis=1).max())
+    # Half a finger's width per step at most, or the smear would show its steps.
+    steps = int(np.clip(np.ceil(longest / max(0.05 * size, 1)), 1, MOST_STEPS))
+    total = np.zeros(shape, np.float32)
+    for part in (np.arange(steps) + 0.5) / steps - 0.5:
+        total += silhouette(points + part * travel, size, shape, SMEARED)
+    return total / (255 * steps)
+
+
+def _eight_bits(image: np.ndarray) -> np.ndarray:
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        return (image >> 8).astype(np.uint8)
+    return (np.nan_to_num(image).clip(0, 1) * 255).astype(np.uint8)

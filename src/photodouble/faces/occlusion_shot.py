@@ -45,15 +45,17 @@ class Hands:
         first, last = np.searchsorted(self.frame, [index, index + 1])
         return np.arange(first, last)
 
-    def matte(self, index: int, shape: tuple[int, int]) -> np.ndarray:
-        """Matte of frame `index`: H x W float32 of the given shape, 1 where a hand covers what is behind it.
+    def matte(self, index: int, image: np.ndarray) -> np.ndarray:
+        """H x W float32: 1 where a hand covers what is behind it, 0 elsewhere.
 
-        It depends on nothing but this object: any frame may be asked for, in any order.
+        It depends on nothing but this object and the arguments: any frame may be asked for, in any order.
+
+        Args:
+            index: of the frame in its clip.
+            image: the frame, H x W x 3 RGB; uint8, uint16 or float32.
         """
-        return union(
-            [paint(Hand(self.points[i], float(self.presence[i])), shape, self._motion(i)) for i in self.rows(index)],
-            shape,
-        )
+        hands = [(Hand(self.points[i], float(self.presence[i])), self._motion(i)) for i in self.rows(index)]
+        return union([paint(hand, image, motion) for hand, motion in hands], (image.shape[0], image.shape[1]))
 
     def _motion(self, row: int) -> np.ndarray:
         """(21, 3) movement per frame: half of that from the frame before to the frame after."""
