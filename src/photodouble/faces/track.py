@@ -19,6 +19,9 @@ from photodouble.media.frame import Frame
 PRESENT = 0.5
 """Least presence for a face to be there, as in MediaPipe."""
 
+DOUBTFUL = 0.15
+"""Least presence for a followed face to be there if the detector sees one there too: full profiles come down to it."""
+
 OVERLAP = 0.4
 """Intersection over union from which two boxes are one face."""
 
@@ -40,6 +43,7 @@ class _Track:
     last: Landmarks
     seen: int = 0
     missed: int = 0
+    doubtful: bool = False
     embedding: np.ndarray | None = field(default=None)
 
     @property
@@ -93,13 +97,14 @@ class Tracker:
         self._thumbnail = thumbnail
         for track in self._tracks:
             found = self._landmarker(image, Roi.of_landmarks(track.last.points)) if track.missed == 0 else None
-            if found is not None and _plausible(found, image):
-                track.last = found
+            if found is not None and _plausible(found, image, DOUBTFUL):
+                track.last, track.doubtful = found, found.presence < PRESENT
             else:
                 track.missed += 1
         self._tracks = _distinct([track for track in self._tracks if track.missed <= PATIENCE])
         self._since += 1
-        if self._since >= self._every or not self._tracks or any(track.missed for track in self._tracks):
+        unsure = any(track.missed or track.doubtful for track in self._tracks)
+        if self._since >= self._every or not self._tracks or unsure:
             self._since = 0
             self._find(image)
         return [self._face(track, image, frame) for track in self._tracks if track.missed == 0]
@@ -113,7 +118,12 @@ class Tracker:
 
     def _find(self, image: np.ndarray) -> None:
         """Add the faces that the detector sees and no track holds; take up lost tracks."""
-        for detection in self._detector.detect(image):
+        detections = self._detector.detect(image)
+        for track in self._tracks:
+            if track.doubtful and not any(_same(detection.box, track.box) for detection in detections):
+                track.missed += 1
+            track.doubtful = False
+        for detection in detections:
             held = [track for track in self._tracks if track.missed == 0]
             if any(_same(detection.box, track.box) for track in held):
                 continue
@@ -197,9 +207,9 @@ def _near(a: np.ndarray, b: np.ndarray, reach: float = 0.6) -> bool:
     return apart < reach * min(size_a, size_b) and max(size_a, size_b) < 2 * min(size_a, size_b)
 
 
-def _plausible(found: Landmarks, image: np.ndarray) -> bool:
+def _plausible(found: Landmarks, image: np.ndarray, presence: float = PRESENT) -> bool:
     """Whether there is a face, at least half inside the picture, and of a size that means something."""
-    if found.presence < PRESENT or not np.isfinite(found.points).all():
+    if found.presence < presence or not np.isfinite(found.points).all():
         return False
     height, width = image.shape[:2]
     box = box_of(found.points)
