@@ -1,6 +1,6 @@
 """A model on disk: either the last whole one or the one before it, never a mixture.
 
-    model.json                    what the model is, and the SHA-256 of the two files beside it
+    model.json                    what the model is, the SHA-256 of the two files beside it and of its own values
     weights.safetensors           the weights to use (their moving average where the task keeps one)
     training_state.safetensors    what training needs to go on: raw weights, optimizer, generator, counters
 
@@ -100,7 +100,8 @@ def save_model(folder: Path, module: nn.Module, meta: Meta, state: TrainingState
     weights = _write(folder / _next(WEIGHTS), dict(module.state_dict()), {})
     training = _write(folder / _next(STATE), state.tensors, state.values) if state else ""
     meta = replace(meta, weights=weights, training_state=training)
-    write_json(folder / DESCRIPTION, asdict(meta))
+    values = asdict(meta)
+    write_json(folder / DESCRIPTION, values | {"sha256": _sum(values)})
     _settle(folder, meta)
     return meta
 
@@ -117,12 +118,12 @@ def load_meta(folder: Path) -> Meta:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         known = {entry.name for entry in fields(Meta)}
+        if values.pop("sha256") != _sum(values):
+            raise ValueError
         if int(values.get("format", 0)) > FORMAT:
             raise BadInput(f"{path} was written by a later version of photodouble: update photodouble.")
         meta = Meta(**{key: value for key, value in values.items() if key in known})
-        if not (isinstance(meta.architecture, str) and isinstance(meta.config, dict) and isinstance(meta.weights, str)):
-            raise TypeError
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise _damaged(path) from error
     return meta
 
@@ -163,6 +164,11 @@ def load_state(folder: Path, meta: Meta) -> TrainingState:
         return TrainingState(load_file(path), values)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise _damaged(path) from error
+
+
+def _sum(values: dict[str, Any]) -> str:
+    """SHA-256 of the values in one fixed spelling."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _final(name: str) -> str:

@@ -31,6 +31,7 @@ from photodouble.training.task import (
 )
 
 MAX_REWINDS = 2
+LONGEST = 50.0  # seconds between two checkpoints, at most
 PREVIEW = "preview.png"
 REASONS = {
     "budget": "The training budget is used up.",
@@ -112,12 +113,14 @@ def fit(
         saving.done(begin, seconds())
         return Saved(run.counters.images, saving.took)
 
-    saving, judging, meter = Due(pace.save, 0.05, max(pace.save, 50.0)), Due(pace.evaluate, 0.1), Meter()
+    saving = Due(pace.save, pace.save_share, max(pace.save, LONGEST))
+    judging, meter = Due(pace.evaluate, pace.evaluate_share), Meter()
     yield Began(resumed, run.counters.images, run.counters.seconds, sum(p.numel() for p in run.module.parameters()))
     if not resumed:
         yield save()  # from here on there is a checkpoint to go back to
     saving.last = seconds()
-    ticked, images, judged, reason = seconds(), run.counters.images, run.counters.images, ""
+    ticked, reason = seconds(), ""
+    images = judged = saved = run.counters.images
     while not reason:
         counters = run.counters
         progress = budget.progress(counters.images, seconds())
@@ -138,13 +141,15 @@ def fit(
             continue
         if losses:
             rate = (counters.images - images) / max(1e-9, now - ticked)
-            yield Ticked(now, counters.images, min(1.0, progress / counters.end), rate, losses, counters.metrics)
+            progress = min(1.0, budget.progress(counters.images, now) / counters.end)
+            yield Ticked(now, counters.images, progress, rate, losses, counters.metrics)
         if counters.images > judged and (reason or judging.now(now)):
             yield judge(run, folder, budget, patience)
             judging.done(now, seconds())
             judged = counters.images
-        if losses and (reason or saving.now(seconds())):
+        if counters.images > saved and (reason or saving.now(seconds())):
             yield save()
+            saved = counters.images
         ticked, images = seconds(), counters.images
     counters = run.counters
     yield Stopped(reason, REASONS[reason], counters.images, counters.seconds, counters.metrics)

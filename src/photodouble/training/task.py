@@ -115,12 +115,15 @@ class About:
 class Pace:
     """Seconds between things: progress events, held-out figures with a preview, checkpoints.
 
-    What takes long is done less often, for 5 % (checkpoints, yet every 50 s at least) and 10 % of the time at most.
+    Figures and checkpoints that take long are taken less often, so that they use up at most `evaluate_share` and
+    `save_share` of the time; yet a checkpoint is written every 50 s at least.
     """
 
     tick: float = 1.0
     evaluate: float = 20.0
     save: float = 30.0
+    evaluate_share: float = 0.1
+    save_share: float = 0.05
 
 
 @dataclass(frozen=True)
