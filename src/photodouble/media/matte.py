@@ -35,6 +35,7 @@ class MatteWriter:
         self.path, self.like = Path(path), like
         if self.path.suffix.lower() not in (".mkv", ".mov"):
             raise BadInput(f"Cannot write the matte {self.path}: give it a name that ends in .mkv or .mov.")
+        self._later: int | None = None  # as ClipWriter: nothing is shown before 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -62,7 +63,10 @@ class MatteWriter:
         if faint.any():
             code[faint] = 1
         grey = av.VideoFrame.from_numpy_buffer(code.astype(np.uint8, copy=False), format="gray")
-        grey.pts = round(frame.pts * frame.time_base / self.like.time_base)
+        pts = round(frame.pts * frame.time_base / self.like.time_base)
+        if self._later is None:
+            self._later = max(-pts, 0)
+        grey.pts = pts + self._later
         grey.time_base, grey.duration = self.like.time_base, frame.duration
         self._container.mux(self._stream.encode(grey))
 

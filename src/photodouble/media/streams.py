@@ -28,8 +28,8 @@ class OtherStreams:
         self._copies: dict[int, Stream] = {}
         pictures = picture_stream(source, like.path)
         for stream in source.streams:
-            if stream.index == pictures.index or stream.type == "data":
-                # Timecode tracks are data: the muxer makes one of the picture stream's `timecode` tag.
+            # The muxer makes a timecode track of the picture stream's `timecode` tag.
+            if stream.index == pictures.index or "timecode" in stream.metadata:
                 continue
             copy = self._add(stream)
             if copy is None:
@@ -45,7 +45,7 @@ class OtherStreams:
         self._next = next(self._packets, None)
 
     def _add(self, stream: Stream) -> Stream | None:
-        if stream.type == "video":
+        if stream.type in ("video", "data"):
             return None
         try:
             copy = self._output.add_stream_from_template(stream)
