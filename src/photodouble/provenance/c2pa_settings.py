@@ -10,7 +10,13 @@ def offline_context(anchors: bytes = b"") -> c2pa.Context:
     """A context that never reaches the network and trusts the PEM certificates in `anchors`."""
     settings: dict[str, Any] = {
         "version": 1,
-        "core": {"allowed_network_hosts": [], "decode_identity_assertions": False},
+        "core": {
+            "allowed_network_hosts": [],
+            "decode_identity_assertions": False,
+            # c2pa works on a copy of the file; a larger one than this lies on disk, so memory does not
+            # grow with it; hashing takes up to twice 256 MiB all the same.
+            "backing_store_memory_threshold_in_mb": 32,
+        },
         "verify": {
             "verify_after_reading": True,
             "verify_after_sign": True,
