@@ -18,7 +18,7 @@ from photodouble.evaluation.quality import PRESENT, Figure, Quality, summarise
 from photodouble.faces import BLENDSHAPES, Embedder, FaceSet, Landmarker, Landmarks, Roi, outline_matte, pose
 from photodouble.media import Clip, Frame, open_clip
 
-EMBEDDED = 2000  # in longer clips the likeness is taken on every second, third ... frame, evenly
+EMBEDDED = 1000  # in longer clips the likeness is taken on every second, third ... frame, evenly
 FLOW_EVERY = 4
 THREADS = 2
 AHEAD = 8  # frames that may wait for their landmarks

@@ -195,7 +195,8 @@ def pose_error(output: ArrayLike, plate: ArrayLike) -> np.ndarray:
 
 def _both(output: ArrayLike, plate: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """The frames known in both, as (m, k) float64."""
-    a, b = (np.asarray(values, np.float64).reshape(len(np.asarray(values)), -1) for values in (output, plate))
+    a, b = (np.asarray(values, np.float64) for values in (output, plate))
+    a, b = (values[:, None] if values.ndim == 1 else values for values in (a, b))
     known = np.isfinite(a).all(1) & np.isfinite(b).all(1)
     return a[known], b[known]
 

@@ -11,15 +11,16 @@ from photodouble.media import open_clip
 
 
 def grab(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
-    """The frames with these indices as RGB uint8; frames the clip does not have are left out. Holds only those."""
-    clip, found = open_clip(path), {}
-    for index in sorted(set(indices)):
-        for frame in clip.frames(index, index + 1, dtype=np.uint8):
-            found[index] = frame.image
-    return found
+    """The frames with these indices as RGB uint8, in one pass up to the last; those the clip lacks are left out."""
+    wanted = set(indices)
+    if not wanted:
+        return {}
+    # Frames are only converted once they are yielded: a pass that starts at the first wanted one skips the rest.
+    shots = open_clip(path).frames(min(wanted), max(wanted) + 1, dtype=np.uint8)
+    return {frame.index: frame.image for frame in shots if frame.index in wanted}
 
 
-def face_box(box: np.ndarray, width: int, height: int, size: float = 1.9) -> tuple[int, int, int, int]:
+def face_box(box: np.ndarray, width: int, height: int, size: float) -> tuple[int, int, int, int]:
     """Square around a face's box (x0, y0, x1, y1), `size` times its longer side, moved and shrunk into the picture."""
     if not np.isfinite(box).all():
         return 0, 0, width, height

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import numpy as np
@@ -84,10 +85,13 @@ def write_report(path: Path, report: ReportData) -> Path:
         key_rows=[k for k in range(len(figures[0])) if any(lines[k].target for lines in figures)],
         names=names,
         styles=STYLES,
-        strip=[_pair(shots, main.quality, k, 300) for k in strip],
+        strip=[_pair(shots, main.quality, k, 1.8) for k in strip],
         wipe=[_whole(shots, k) for k in strip],
         wipe_start=len(strip) // 2,
-        worst=[_pair(shots, main.quality, item.frame, 300) | {"reason": item.reason} for item in worst],
+        wide=_size(shots["plate"]),
+        how=wording.HOW,
+        link=quote(main.output.name) if main.output.resolve().parent == Path(path).resolve().parent else "",
+        worst=[_pair(shots, main.quality, item.frame, 1.35) | {"reason": item.reason} for item in worst],
         plots=[plot for plot in _plots(report) if plot],
         curve=_curve(report),
         longest=max(report.seconds.values(), default=0.0),
@@ -123,8 +127,7 @@ def _environment() -> jinja2.Environment:
 def _facts(main: Version, plate: dict[int, np.ndarray]) -> list[str]:
     summary, facts = main.quality.summary, []
     if plate:
-        height, width = next(iter(plate.values())).shape[:2]
-        facts.append(f"{width} × {height}")
+        facts.append("{} × {}".format(*_size(plate)))
     if summary.get("frames"):
         facts.append(f"{summary['frames']} frames")
     if summary.get("frames_with_face") is not None:
@@ -132,19 +135,25 @@ def _facts(main: Version, plate: dict[int, np.ndarray]) -> list[str]:
     return facts
 
 
+def _size(frames: dict[int, np.ndarray]) -> tuple[int, int]:
+    """Width and height of the frames, for the page's layout."""
+    height, width = next(iter(frames.values())).shape[:2] if frames else (9, 16)
+    return width, height
+
+
 def _frame_label(quality: Quality, k: int) -> dict[str, Any]:
     times = quality.frames.get("time", np.zeros(0))
     return {"frame": k, "time": timecode(float(times[k])) if k < len(times) else ""}
 
 
-def _pair(shots: dict[str, dict[int, np.ndarray]], quality: Quality, k: int, longest: int) -> dict[str, Any]:
-    """A frame's face in the plate and in every version, cut alike."""
+def _pair(shots: dict[str, dict[int, np.ndarray]], quality: Quality, k: int, size: float) -> dict[str, Any]:
+    """A frame's face in the plate and in every version, cut alike, `size` times the face."""
     cells = []
     for name, frames in shots.items():
         if k in frames:
             height, width = frames[k].shape[:2]
-            x0, y0, x1, y1 = pictures.face_box(quality.frames["box"][k], width, height)
-            cells.append({"name": name, "picture": pictures.data_uri(frames[k][y0:y1, x0:x1], longest)})
+            x0, y0, x1, y1 = pictures.face_box(quality.frames["box"][k], width, height, size)
+            cells.append({"name": name, "picture": pictures.data_uri(frames[k][y0:y1, x0:x1], 300)})
     return _frame_label(quality, k) | {"cells": cells}
 
 
@@ -209,5 +218,5 @@ def _curve(report: ReportData) -> Plot | None:
     at = np.array([float(row["seconds"]) for row in rows])
     values = np.array([float(row["ssim"]) for row in rows])
     says = "Structural similarity (SSIM) on frames that training never saw; higher is better."
-    return draw("Held-out SSIM", says, at, [Line("held-out SSIM", values, "main")], stop=float(at[-1]),
+    return draw("Held-out SSIM", says, at, [Line("Held-out SSIM", values, "main")], stop=float(at[-1]),
                 ends=(duration(at[0]), duration(at[-1])), digits=3)  # fmt: skip

@@ -53,14 +53,14 @@ def _scores(frames: dict[str, np.ndarray]) -> list[tuple[np.ndarray, str]]:
         tremble = np.log(f["jitter_output"] / f["jitter_plate"])
     shut = f["eyes_shut"] > 0
     return [
-        (np.where(lost, 1000.0, 0.0), "no face found, though the plate has one"),
-        (np.where(trace > 0, 100 + np.nan_to_num(trace), 0), "nearer to the double ({trace:.2f}, {wanted:.2f})"),
-        (_deviation(-f["similarity_wanted"]), "least like the wanted person ({wanted:.2f})"),
-        (_deviation(f["expression_error"]), "expression off ({expression:.2f} from the plate's)"),
-        (_deviation(np.where(shut, np.nan, f["gaze_error"])), "gaze off ({gaze:.2f} of an eye's width)"),
-        (_deviation(blur), "soft ({sharp:.2f} of the plate's detail)"),
-        (_deviation(tremble), "features jump ({jitter:.1f} times the plate's)"),
-        (_deviation(f["edge_output"] - f["edge_plate"]), "seam at the matte's edge ({edge:.1f} ΔE)"),
+        (np.where(lost, 1000.0, 0.0), "No face found, though the plate has one"),
+        (np.where(trace > 0, 100 + np.nan_to_num(trace), 0), "Nearer to the double, {trace:.2f} against {wanted:.2f}"),
+        (_deviation(-f["similarity_wanted"]), "Least like the wanted person, {wanted:.2f}"),
+        (_deviation(f["expression_error"]), "Expression off, {expression:.2f} from the plate's"),
+        (_deviation(np.where(shut, np.nan, f["gaze_error"])), "Gaze off, {gaze:.2f} of an eye's width"),
+        (_deviation(blur), "Soft, {sharp:.2f} of the plate's detail"),
+        (_deviation(tremble), "Features jump, {jitter:.1f} times the plate's"),
+        (_deviation(f["edge_output"] - f["edge_plate"]), "Seam at the matte's edge, {edge:.1f} ΔE"),
     ]  # fmt: skip
 
 
@@ -70,7 +70,8 @@ def _deviation(values: np.ndarray) -> np.ndarray:
     if known.sum() < 8:
         return np.zeros(len(values))
     median = np.median(values[known])
-    spread = 1.4826 * np.median(np.abs(values[known] - median))
+    away = np.abs(values[known] - median)
+    spread = 1.4826 * np.median(away) or 1.2533 * away.mean()  # where most frames are equal: the mean deviation
     score = np.zeros(len(values))
     if spread > 0:
         score[known] = np.minimum((values[known] - median) / spread, 99.0)
