@@ -15,6 +15,7 @@ from photodouble.faces import Landmarker, Roi, create_detector
 from photodouble.faces.occlusion import Hand, HandMatte, Hands, HandSeeker, HandTracker, paint
 from photodouble.faces.occlusion_hands import PalmDetector
 from photodouble.faces.occlusion_shape import silhouette
+from photodouble.faces.occlusion_shot import gather
 from photodouble.faces.occlusion_track import believable, search_square
 
 FIRST, LAST = 50, 72  # the hand comes in at 57 or 58
@@ -238,6 +239,35 @@ def test_a_hand_is_followed_back_to_where_it_came_in(hands, plate):
     for index in (FIRST, 54):
         assert not hands.matte(index, plate[index][0]).any()
     assert hands.matte(70, plate[70][0])[330, 340] == pytest.approx(1, abs=0.02)
+
+
+def wandering(frames, presence, noise, track=0):
+    """An open hand that moves 3 pixels a frame, seen with some error."""
+    random = np.random.default_rng(track)
+    return {
+        (index, track): Hand(open_hand(1, 3 * index, 100).points + random.normal(0, noise, (21, 3)), presence)
+        for index in frames
+    }
+
+
+def test_doubtful_tracks_are_dropped():
+    sure, doubtful, short = (
+        wandering(range(20), 0.99, 0),
+        wandering(range(20), 0.85, 0, 1),
+        wandering((5, 6), 0.99, 0, 2),
+    )
+    hands = gather(sure | doubtful | short)
+    assert set(hands.track) == {0} and hands.frame.tolist() == list(range(20))
+
+
+def test_hands_are_smoothed_without_lag():
+    found = wandering(range(40), 0.99, 2.0)
+    true = np.stack([open_hand(1, 3 * index, 100).points for index in range(40)])
+    seen = np.stack([found[index, 0].points for index in range(40)])
+    error = gather(found).points - true
+    assert np.abs(error).mean() < 0.8 * np.abs(seen - true).mean()
+    lag = (error - (seen - true))[:, :, 0].mean()
+    assert abs(lag) < 0.05  # one frame's would be 3
 
 
 def test_saved_hands_paint_the_same(hands, plate, tmp_path):

@@ -18,7 +18,7 @@ __all__ = ["Hand", "HandMatte", "HandSeeker", "HandTracker", "Hands", "paint"]
 class HandMatte:
     """Mattes of the hands near one face, frame by frame. One instance goes over one clip, in order."""
 
-    def __init__(self, every: int = 3, tracker: HandTracker | None = None) -> None:
+    def __init__(self, every: int = 2, tracker: HandTracker | None = None) -> None:
         """Palms are looked for in every `every`-th frame while no hand is followed."""
         self._tracker = tracker or HandTracker(every)
         self._before: dict[int, np.ndarray] = {}

@@ -9,8 +9,8 @@ from photodouble.faces.occlusion_hands import Hand, HandLandmarker, PalmDetector
 from photodouble.faces.roi import Roi
 from photodouble.faces.topology import OVAL
 
-FOUND, KEPT = 0.6, 0.5
-"""Least presence of a new hand, in its first and in its second look, and of one that is followed."""
+NOTICED, FOUND, KEPT = 0.6, 0.85, 0.5
+"""Least presence of a new hand in its first look and in its second one, and of a hand that is followed."""
 
 STEADINESS = 0.25
 """A hand's two first looks may differ by this part of its size (mean over the landmarks): what the model makes up
@@ -102,7 +102,7 @@ class HandTracker:
 
     def _confirm(self, image: np.ndarray, landmarks: np.ndarray, roi: Roi) -> Hand | None:
         first = self._landmarker(image, roi)
-        if first.presence < FOUND or not believable(first, landmarks):
+        if first.presence < NOTICED or not believable(first, landmarks):
             return None
         second = self._landmarker(image, first.roi())
         step = np.linalg.norm((second.points - first.points)[:, :2], axis=1).mean()
