@@ -28,6 +28,7 @@ class Tally:
     found: int = 0
 
     def add(self, other: "Tally") -> None:
+        """Count another one in."""
         self.seconds += other.seconds
         self.frames += other.frames
         self.found += other.found

@@ -107,9 +107,13 @@ def transform(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def invert(matrix: np.ndarray) -> np.ndarray:
     """The matrix that undoes `matrix`; (2, 3) or (n, 2, 3), float32."""
     matrix = np.asarray(matrix, np.float64)
-    linear = np.linalg.inv(matrix[..., :2])
-    shift = -(linear @ matrix[..., 2:])
-    return np.concatenate([linear, shift], -1).astype(np.float32)
+    a, b, x = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 0, 2]
+    c, d, y = matrix[..., 1, 0], matrix[..., 1, 1], matrix[..., 1, 2]
+    undone = np.empty(matrix.shape, np.float32)
+    area = a * d - b * c
+    undone[..., 0, 0], undone[..., 0, 1], undone[..., 0, 2] = d / area, -b / area, (b * y - d * x) / area
+    undone[..., 1, 0], undone[..., 1, 1], undone[..., 1, 2] = -c / area, a / area, (c * x - a * y) / area
+    return undone
 
 
 def scale(matrix: np.ndarray) -> np.ndarray:
@@ -132,16 +136,15 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int, interpolation: int = 
         A face that must shrink by two or more is averaged over whole blocks of pixels first, so nothing aliases.
     """
     matrix = np.asarray(matrix, np.float64)
-    image, offset = _cut(image, matrix, size)
-    step = int(1 / max(float(scale(matrix)), 1e-6))
-    step = min(step, *image.shape[:2])
+    step = min(int(1 / max(float(scale(matrix)), 1e-6)), *image.shape[:2])
     if step >= 2:
+        image, (x, y) = _cut(image, matrix, size)
+        step = min(step, *image.shape[:2])
         height, width = (n // step for n in image.shape[:2])
         image = cv2.resize(image[: height * step, : width * step], (width, height), interpolation=cv2.INTER_AREA)
-    step = max(step, 1)
-    # A pixel of the averaged picture at u covers the plate's pixels from u * step + offset on.
-    small = np.array([[step, 0, offset[0] + (step - 1) / 2], [0, step, offset[1] + (step - 1) / 2], [0, 0, 1]])
-    return cv2.warpAffine(image, matrix @ small, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
+        # A pixel of the averaged picture at u covers the plate's pixels from u * step + x on.
+        matrix = matrix @ np.array([[step, 0, x + (step - 1) / 2], [0, step, y + (step - 1) / 2], [0, 0, 1]])
+    return cv2.warpAffine(image, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _cut(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int]]:

@@ -72,6 +72,10 @@ class Gathered:
         self.paths.append(path)
         self._numbers[path] = numbers[local] if len(local) else np.zeros(0, np.int64)
 
+    def numbers(self, path: Path) -> np.ndarray:
+        """Number of the track of each face of a chunk, counted through all chunks."""
+        return self._numbers[path]
+
     def _continued(self, frame: int, box: np.ndarray, embedding: np.ndarray) -> int | None:
         """The track of the frame before, in the last chunk, that this face goes on with."""
         if self._border is None or self._border[1] != frame - 1:

@@ -61,8 +61,8 @@ class Tracker:
     def __init__(
         self,
         detector: Detector | None = None,
-        every: int = 15,
-        embed_every: int = 20,
+        every: int = 24,
+        embed_every: int = 40,
         landmarker: Landmarker | None = None,
         embedder: Embedder | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class Tracker:
             landmarker, embedder: given so that several trackers share them.
         """
         self._detector = detector or create_detector("yunet")
-        self._landmarker = landmarker or Landmarker()
+        self._landmarker = landmarker or Landmarker(threads=2)
         self._embedder = (embedder or Embedder()) if embed_every else None
         self._every, self._embed_every = every, embed_every
         self._next = 0
