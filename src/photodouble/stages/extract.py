@@ -9,22 +9,25 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from photodouble.consent import require
-from photodouble.consent.policy import EVERY_SECONDS, ClipGate, NudityGate
+from photodouble.consent.policy import EVERY_SECONDS, THRESHOLD, ClipGate, NudityGate
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet, FaceSetWriter, Tracker, create_detector, find_faces
 from photodouble.faces.chunk import ChunkInfo, ahead, chunk_faces, chunk_info, make_chunk, small_columns
 from photodouble.faces.detect import Detector
 from photodouble.faces.gather import Gathered
 from photodouble.files import explain, remove, write_json
-from photodouble.media import Clip, Frame, open_clip
+from photodouble.media import Clip, Frame, open_clip, read_picture
+from photodouble.media.colour import to_depth
+from photodouble.media.pictures import SUFFIXES, natural
 from photodouble.project import open_project
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 
@@ -37,6 +40,10 @@ CHUNK = 256
 
 LEAST_SIDE = 32
 """Pixels below which a picture holds no face that could be used."""
+
+
+NUDITY_LIMIT = THRESHOLD
+"""Score from which footage is refused."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def extract_faces(
     began = time.monotonic()
     if not sources:
         raise BadInput("There is nothing to extract from: give at least one video, folder or picture.")
-    clips = [_usable(open_clip(Path(path))) for path in sources]
+    clips = [_open(Path(path)) for path in sources]
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
@@ -186,8 +193,8 @@ def _chunks(clip: Clip, number: int, work: Path, job: _Job) -> Iterator[int | tu
         path = work / f"{number:04d}-{start:08d}.parquet"
         info = chunk_info(path)
         if info is None:
-            walk = walk or ahead(clip.frames(start, dtype=np.uint8), 3)
-            watch = ClipGate(job.gate, str(clip.path), 0.0 if still else EVERY_SECONDS)
+            walk = walk or ahead(_frames(clip, start), 3)
+            watch = ClipGate(job.gate, str(clip.path), 0.0 if still else EVERY_SECONDS, NUDITY_LIMIT)
             yield from make_chunk(path, walk, number, job.tracker, job.crop_size, job.store_crops, still, size, watch)
             info = chunk_info(path)
             assert info is not None
@@ -197,13 +204,37 @@ def _chunks(clip: Clip, number: int, work: Path, job: _Job) -> Iterator[int | tu
         start += info.frames
 
 
-def _usable(clip: Clip) -> Clip:
-    if min(clip.width, clip.height) < LEAST_SIDE:
+def _open(path: Path) -> Clip:
+    """The clip at `path`; unlike a plate's, a folder's pictures may differ in size."""
+    files = sorted((file for file in path.iterdir() if _is_picture(file)), key=natural) if path.is_dir() else []
+    clip = open_clip(files[0] if files else path)
+    if files:
+        clip = replace(clip, path=path, files=tuple(files), estimated_frames=len(files))
+    _check_size(clip.path, clip.width, clip.height)
+    return clip
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
+def _frames(clip: Clip, start: int) -> Iterator[Frame]:
+    """The clip's frames from `start` on, 8-bit."""
+    if clip.kind == "video":
+        yield from clip.frames(start, dtype=np.uint8)
+        return
+    for index, file in list(enumerate(clip.files))[start:]:
+        image = to_depth(read_picture(file), np.uint8)
+        _check_size(file, image.shape[1], image.shape[0])
+        yield Frame(image, index, index, clip.time_base, 1, clip.colour)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if min(width, height) < LEAST_SIDE:
         raise BadInput(
-            f"{clip.path} is {clip.width}x{clip.height} pixels, too small to hold a face: "
+            f"{path} is {width}x{height} pixels, too small to hold a face: "
             f"give a picture of at least {LEAST_SIDE}x{LEAST_SIDE}."
         )
-    return clip
 
 
 def _stamp(path: Path | None) -> list[Any] | None:
@@ -229,8 +260,7 @@ def _finished(folder: Path, mark: str) -> dict[str, Any] | None:
 def _reference_embedding(reference: Path | None) -> np.ndarray | None:
     if reference is None:
         return None
-    clip = _usable(open_clip(reference))
-    frame = next(clip.frames(dtype=np.uint8), None)
+    frame = next(_frames(_open(reference), 0), None)
     faces = find_faces(frame.image) if frame is not None else []
     if not faces:
         raise BadInput(f"No face was found in the reference {reference}: give a picture that shows the person's face.")
@@ -266,7 +296,7 @@ def _crop_size(clips: list[Clip], detector: Detector) -> int:
     """
     apart: list[float] = []
     for clip in clips:
-        for frame in clip.frames(0, 48, np.uint8):
+        for frame in islice(_frames(clip, 0), 48):
             if frame.index % 4 == 0 or clip.kind == "pictures":
                 found = detector.detect(np.ascontiguousarray(frame.image))
                 apart += [float(np.linalg.norm(one.points[1] - one.points[0])) for one in found[:16]]
