@@ -1,6 +1,7 @@
 """Measuring real clips of a portrait in motion, and the report stage on them."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,15 @@ def test_rows_are_one_a_frame_and_can_be_kept(crude, tmp_path):
     np.testing.assert_allclose(crude.frames["time"], np.arange(FRAMES) / 24, atol=1e-3)
     crude.save(tmp_path)
     assert Quality.load(tmp_path).summary == crude.summary
+
+
+def test_of_a_long_clip_the_likeness_is_sampled(lossless, plate_faces, swap, crude, wanted, monkeypatch):
+    monkeypatch.setattr(sys.modules[measure.__module__], "EMBEDDED", 9)
+    quality = measure(lossless, *swap, plate_faces, wanted[1].embedding)
+    known = np.flatnonzero(np.isfinite(quality.frames["similarity_wanted"]))
+    np.testing.assert_array_equal(known, np.arange(0, FRAMES, 2))
+    np.testing.assert_array_equal(quality.frames["similarity_wanted"][known], crude.frames["similarity_wanted"][known])
+    assert quality.summary["share_nearer_wanted"] == 1
 
 
 def test_blur_and_trembling_are_seen(lossless, plate_faces, swap, wanted, tmp_path):

@@ -131,6 +131,12 @@ def test_gaze_is_in_eye_widths_and_turns_with_the_head():
     assert error == pytest.approx([np.hypot(0.25, 0.1)])
 
 
+def test_eyes_open_in_parts_of_their_width():
+    face = FACE.copy()
+    face[[159, 145, 386, 374]] = [[120, 147, 0], [120, 153, 0], [180, 149.5, 0], [180, 150.5, 0]]
+    np.testing.assert_allclose(metrics.eye_opening(face), [0.3, 0.05])
+
+
 def test_gaze_correlation_follows_the_eyes():
     gaze = np.zeros((50, 2, 2))
     gaze[..., 0] = np.sin(np.linspace(0, 9, 50))[:, None] * 0.2

@@ -15,14 +15,13 @@ from photodouble.errors import BadInput
 from photodouble.evaluation import metrics, pixels
 from photodouble.evaluation.pixels import Box
 from photodouble.evaluation.quality import PRESENT, Figure, Quality, summarise
-from photodouble.faces import BLENDSHAPES, Embedder, FaceSet, Landmarker, Landmarks, Roi, outline_matte, pose
+from photodouble.faces import Embedder, FaceSet, Landmarker, Landmarks, Roi, outline_matte, pose
 from photodouble.media import Clip, Frame, open_clip
 
-EMBEDDED = 1000  # in longer clips the likeness is taken on every second, third ... frame, evenly
+EMBEDDED = 300  # the encoder costs most: of a longer clip it sees every second, third ... frame, evenly
 FLOW_EVERY = 4
 THREADS = 2
 AHEAD = 8  # frames that may wait for their landmarks
-BLINKS = [BLENDSHAPES.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
 BLOCK = 256
 
 
@@ -252,7 +251,7 @@ class _Table:
         if plate is not None:
             low, high = plate[: metrics.MESH, :2].min(0), plate[: metrics.MESH, :2].max(0)
             row |= {"box": np.concatenate([low, high]), "gaze_plate": metrics.gaze(plate)}
-            row["eyes_shut"] = float(row["blendshapes_plate"][BLINKS].max() > 0.5)
+            row["eyes_shut"] = float(metrics.eye_opening(plate).min() < metrics.SHUT)
         if plate is not None and found and found.landmarks.presence >= PRESENT:
             points = found.landmarks.points
             pair = points, plate

@@ -13,6 +13,7 @@ LEFT_EYE = (263, 362, 473)
 MESH = 468
 MOVES = 0.03  # standard deviation over time from which a blendshape counts as moving
 GAZE_MOVES = 0.005  # the same for the gaze, in eye widths
+SHUT = 0.1  # distance of the lids, in eye widths, below which an eye shows no gaze
 
 
 def mean_embedding(embeddings: ArrayLike, quality: ArrayLike | None = None) -> np.ndarray:
@@ -174,6 +175,14 @@ def gaze(landmarks: ArrayLike) -> np.ndarray:
         across = (axis[..., 0] * offset[..., 1] - axis[..., 1] * offset[..., 0]) / square
         eyes.append(np.stack([along, across], -1))
     return np.stack(eyes, -2)
+
+
+def eye_opening(landmarks: ArrayLike) -> np.ndarray:
+    """Distance of the lids' middles, in widths of the eye, for (..., 478, 2|3) -> (..., 2 eyes); about 0.35 is open."""
+    points = np.asarray(landmarks, np.float64)[..., :2]
+    lids = np.linalg.norm(points[..., [159, 386], :] - points[..., [145, 374], :], axis=-1)
+    width = np.linalg.norm(points[..., [33, 362], :] - points[..., [133, 263], :], axis=-1)
+    return lids / np.maximum(width, 1e-6)
 
 
 def gaze_error(output: ArrayLike, plate: ArrayLike) -> np.ndarray:

@@ -26,7 +26,8 @@ class Quality:
             time (seconds), box (n, 4: the plate's face), presence (0..1, of the face in the output),
             similarity_wanted, similarity_replaced, landmark_error, expression_error, gaze_error, pose_error,
             and pairs *_output, *_plate of blendshapes (n, 52), gaze (n, 2, 2), pose (n, 3), sharpness, jitter, flow,
-            edge; eyes_shut (1 where the plate's eyes are); outside_largest, outside_mean, label_largest (8-bit levels).
+            edge; eyes_shut (1 where one of the plate's eyes is); outside_largest, outside_mean, label_largest
+            (8-bit levels). The two similarities of a longer clip are known of every second, third ... frame only.
     """
 
     summary: dict[str, Figure] = field(default_factory=dict)

@@ -179,12 +179,13 @@ def _plots(report: ReportData) -> list[Plot | None]:
                 with np.errstate(invalid="ignore", divide="ignore"):
                     values = a / np.where(b > 0, b, np.nan) if ratio else np.maximum(a - b, 0)
             else:
-                values = np.where(f["presence"] >= PRESENT, f[series], np.nan)
+                values = np.where(f["presence"] >= PRESENT, bridged(f[series]), np.nan)
             found.append(Line(version.name, values, style))
         return found
 
     tremble = [Line(line.name, running_median(line.values), line.style) for line in lines("jitter", ratio=True)]
-    double = [Line("to the double", main["similarity_replaced"], "plate")]
+    to_double = np.where(main["presence"] >= PRESENT, bridged(main["similarity_replaced"]), np.nan)
+    double = [Line("to the double", to_double, "plate")]
     return [
         draw("Likeness", "Similarity to the wanted person, and to the double who was replaced.", at,
              double + lines("similarity_wanted"), limits=(None, 1.0), ends=ends),
@@ -197,6 +198,12 @@ def _plots(report: ReportData) -> list[Plot | None]:
         draw("Seam", "Colour step that the matte's edge adds, ΔE; below 2.3 hardly anyone sees it.", at,
              lines("edge", difference=True), limits=(0.0, None), target=2.3, ends=ends, digits=1),
     ]  # fmt: skip
+
+
+def bridged(values: np.ndarray) -> np.ndarray:
+    """A series with straight lines over what was not measured; NaN only if nothing was."""
+    known = np.flatnonzero(np.isfinite(values))
+    return np.interp(np.arange(len(values)), known, values[known]) if known.size else values
 
 
 def running_median(values: np.ndarray, width: int = 15) -> np.ndarray:

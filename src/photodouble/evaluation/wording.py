@@ -130,13 +130,14 @@ FIGURES = (
 
 HOW = {
     "Likeness": "Cosine between the SFace embedding of each frame's new face and the mean embedding of the wanted "
-    "person's better faces, mean over the frames. Two photographs of one person have about 0.7, two people 0.05.",
+    "person's better faces, mean over the frames (of more than 300, over an even choice). Two "
+    "photographs of one person have about 0.7, two people 0.05.",
     "Frames recast": "Frames in which that cosine is greater than the one with the replaced person's mean embedding.",
     "No face lost": "The landmark model looks for a face where the plate has one, and has to be at least half sure.",
     "Expression": "52 blendshapes are read from the plate and from the result. Of those that move in the plate "
     "(standard deviation of at least 0.03), the correlation over time between both; the mean of these.",
-    "Gaze": "Correlation over time of the irises' sideways place between the corners of the eyes. Shut eyes are "
-    "left out.",
+    "Gaze": "Correlation over time of the irises' sideways place between the corners of the eyes. Frames in "
+    "which the plate's eyes are shut (lids nearer than a tenth of the eye's width) are left out.",
     "Sharpness": "Variance of the Laplacian of the luma where the matte is above 0.9, over the plate's at the same "
     "pixels, median over the frames. It is an energy: half the contrast of the detail gives a quarter.",
     "Steadiness": "Length of the landmarks' second difference over three frames, median, over the plate's.",
@@ -220,4 +221,4 @@ def spell(value: float, unit: str) -> str:
         "delta": (1, " ΔE"),
         "eyes": (3, ""),
     }.get(unit, (2, ""))
-    return f"{value:.{digits}f}{ending}"
+    return f"{value:.{digits}f}{ending}".replace("-", "−")
