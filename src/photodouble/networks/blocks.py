@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from photodouble.networks.convolution import Conv2d
+
 
 class Upscale(nn.Module):
     """Twice the height and width: 3x3 convolution to four times the filters, LeakyReLU 0.1, PixelShuffle.
@@ -12,7 +14,7 @@ class Upscale(nn.Module):
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(channels, 4 * filters, 3, padding=1)
+        self.convolution = Conv2d(channels, 4 * filters, 3, padding=1)
         self.activation = nn.LeakyReLU(0.1, inplace=True)
         self.shuffle = nn.PixelShuffle(2)
 

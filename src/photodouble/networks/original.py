@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from photodouble.networks.blocks import Upscale, glorot_
+from photodouble.networks.convolution import Conv2d
 from photodouble.networks.registry import register
 
 
@@ -31,7 +32,8 @@ class Encoder(nn.Module):
         layers: list[nn.Module] = []
         channels = 3
         for filters in (width, 2 * width, 4 * width, 8 * width):
-            layers += [nn.Conv2d(channels, filters, 5, stride=2, padding=2), nn.LeakyReLU(0.1, inplace=True)]
+            convolution = Conv2d if layers else nn.Conv2d  # the first one's input has no gradient and few channels
+            layers += [convolution(channels, filters, 5, stride=2, padding=2), nn.LeakyReLU(0.1, inplace=True)]
             channels = filters
         self.convolutions = nn.Sequential(*layers)
         self.narrow = nn.Linear(4 * 4 * channels, 8 * width)
