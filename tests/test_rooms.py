@@ -8,8 +8,8 @@ import pytest
 import photodouble
 
 ROOMS = (
-    "media", "weights", "faces", "retarget", "consent", "provenance", "networks", "training", "compositing",
-    "evaluation", "stages", "cli",
+    "media", "weights", "faces", "retarget", "consent", "provenance", "networks", "training", "generators",
+    "compositing", "evaluation", "stages", "cli",
 )  # fmt: skip
 BELOW = {"errors", "files", "project"}  # used by everybody
 SOURCE = Path(photodouble.__file__).parent

@@ -1,0 +1,6 @@
+"""A drawn face into its plate: colour, blend, matte. Frame in, frame and matte out."""
+
+from photodouble.compositing.colour import match_colour
+from photodouble.compositing.composite import Composited, composite, face_box
+
+__all__ = ["Composited", "composite", "face_box", "match_colour"]

@@ -1,0 +1,73 @@
+"""One face into one frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from photodouble.compositing.blend import band_mattes, blend
+from photodouble.compositing.colour import match_colour
+from photodouble.faces.topology import OVAL
+
+WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
+
+
+@dataclass(frozen=True)
+class Composited:
+    """The finished picture, of the plate's dtype, and its matte, H x W float32: 0 where no pixel was changed."""
+
+    image: np.ndarray
+    matte: np.ndarray
+
+
+def face_box(landmarks: np.ndarray, shape: tuple[int, int], margin: float = 0.12) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 (far edges excluded) of the face's outline with a margin, inside a picture of H, W; may be empty."""
+    outline = np.asarray(landmarks)[list(OVAL), :2]
+    low, high = outline.min(0), outline.max(0)
+    pad = (high - low) * margin
+    x0, y0 = np.clip(np.floor(low - pad), 0, (shape[1], shape[0])).astype(int).tolist()
+    x1, y1 = np.clip(np.ceil(high + pad) + 1, 0, (shape[1], shape[0])).astype(int).tolist()
+    return x0, y0, x1, y1
+
+
+def composite(
+    image: np.ndarray,
+    face: np.ndarray,
+    landmarks: np.ndarray,
+    box: tuple[int, int, int, int],
+    cover: np.ndarray | None = None,
+    opacity: np.ndarray | None = None,
+) -> Composited:
+    """Blend a drawn face into the plate.
+
+    The face is worked on in 0..255 and reaches the plate as a difference: pixels outside the matte are the plate's own
+    bits, whatever their type, and a float plate's values above white stay.
+
+    Args:
+        image: the plate's frame, H x W x 3 uint8, uint16 or float32 (1.0 is white).
+        face: the drawn face for `box`, h x w x 3 float32 RGB 0..255.
+        landmarks: (478, 3) that the face was drawn on, plate pixels.
+        box: x0, y0, x1, y1.
+        cover: h x w float32, 1 where something is in front of the face.
+        opacity: h x w float32 0..1, multiplies the matte.
+    """
+    x0, y0, x1, y1 = box
+    white = WHITE.get(image.dtype, 1.0)
+    plate = image[y0:y1, x0:x1].astype(np.float32) * np.float32(255 / white)
+    shown = np.clip(plate, 0, 255)
+    inside = landmarks - np.array([x0, y0, 0], np.float32)
+    mattes = band_mattes(inside, shown.shape[:2], cover)
+    if opacity is not None:
+        mattes = [matte * opacity for matte in mattes]
+    width = float(np.ptp(landmarks[list(OVAL), 0]))
+    change = blend(shown, match_colour(face, shown, mattes[1]), mattes, width)
+    matte = np.zeros(image.shape[:2], np.float32)
+    support = np.maximum.reduce(mattes)
+    matte[y0:y1, x0:x1] = support
+    result = image.copy()
+    mixed = np.clip(shown + change, 0, 255) + (plate - shown)
+    mixed = mixed * np.float32(white / 255)
+    if image.dtype != np.float32:
+        mixed = np.rint(mixed)
+    changed = support > 0
+    result[y0:y1, x0:x1][changed] = mixed[changed].astype(image.dtype)
+    return Composited(result, matte)

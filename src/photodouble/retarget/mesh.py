@@ -1,0 +1,169 @@
+"""`mesh`: the wanted person's own pictures, chosen along the shot and warped onto the plate's performance.
+
+Needs no training. Three paths run through a shot: one for the face, one for the eyes and one for the mouth, since
+the picture whose gaze fits is seldom the one whose mouth does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photodouble.faces.pose import pose
+from photodouble.faces.topology import BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from photodouble.retarget.path import choose
+from photodouble.retarget.shape import EYES, Posed, Proportions, gaze, look, neutral_shape, opening, proportions, transfer, unpose
+from photodouble.retarget.warp import Raster, mesh_points, rasterise, source_map, triangulate, warp
+
+LIPS = (*LIPS_OUTER, *LIPS_INNER)
+CHEEKS = (50, 280, 205, 425, 187, 411, 117, 346, 129, 358, 152, 172, 397)
+
+REGIONS = ("face", "eyes", "mouth")
+"""Parts of the face that have a path of pictures each."""
+
+STAY = 0.6
+"""Price of changing from one picture to another, beside that of not fitting."""
+
+KEEP = 1.1
+"""How much of the wanted person's proportions is taken; a little above 1 reads more like the person."""
+OPEN_MOUTH = 0.06
+"""An inner-lip gap (in shape units) above which a mouth shows its inside."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The wanted person's pictures.
+
+    Attributes:
+        landmarks: (n, 478, 3) float32 in pixels of the pictures.
+        posed: the same, taken apart; angles: yaw, pitch, roll; look: expression and pose as numbers.
+        triangles: of the mesh. price: (n,), higher for pictures that are better not used.
+        picture: gives picture i, S x S x 3 uint8 RGB.
+    """
+
+    landmarks: np.ndarray
+    posed: Posed
+    angles: np.ndarray
+    look: np.ndarray
+    triangles: np.ndarray
+    price: np.ndarray
+    picture: Callable[[int], np.ndarray]
+
+
+def know(
+    landmarks: np.ndarray, blendshapes: np.ndarray, price: np.ndarray, picture: Callable[[int], np.ndarray]
+) -> Wanted:
+    """Get to know the wanted person from n pictures: landmarks (n, 478, 3) in their pixels, blendshapes (n, 52)."""
+    posed = unpose(landmarks)
+    angles = pose(landmarks)
+    mesh = triangulate(neutral_shape(posed.shape, blendshapes))
+    return Wanted(np.asarray(landmarks), posed, angles, look(blendshapes, angles), mesh, price, picture)
+
+
+def features(shapes: np.ndarray, angles: np.ndarray, region: str) -> np.ndarray:
+    """What pictures are compared by: (n, d) from shapes (n, 478, 3) and yaw, pitch, roll in degrees (n, 3).
+
+    In shape units (one is the width across both eyes), so that the weights can be read as lengths. Openings count by
+    their logarithm: to stretch a closed eye or mouth open shows far more than to press an open one shut.
+    """
+    turn = angles[:, :2] / 100
+    lips = _around_centre(shapes, LIPS)
+    gap = _logarithm(shapes[:, 14, 1] - shapes[:, 13, 1], 0.02)
+    if region == "mouth":
+        return np.concatenate([1.5 * lips, 0.2 * gap, 0.8 * turn], 1)
+    if region == "eyes":
+        open_ = [_logarithm(opening(shapes, lids), 0.01) for lids, _ in EYES]
+        look_at = [gaze(shapes, lids, iris) for lids, iris in EYES]
+        brows = _around_centre(shapes, (*BROWS[0], *BROWS[1], *RIGHT_EYE, *LEFT_EYE))
+        return np.concatenate([*(0.2 * v for v in open_), *(0.3 * v for v in look_at), 0.7 * brows, 0.8 * turn], 1)
+    cheeks = _around_centre(shapes, CHEEKS)
+    brows = _around_centre(shapes, (*BROWS[0], *BROWS[1]))
+    return np.concatenate([cheeks, brows, 0.5 * lips, 0.05 * gap, 1.6 * turn], 1)
+
+
+def _around_centre(shapes: np.ndarray, points: tuple[int, ...]) -> np.ndarray:
+    """Some points about their mean, (n, 3 k), scaled so that a squared distance is the mean one of a point."""
+    some = shapes[:, list(points)]
+    return (some - some.mean(1, keepdims=True)).reshape(len(shapes), -1) / np.sqrt(len(points))
+
+
+def _logarithm(gap: np.ndarray, floor: float) -> np.ndarray:
+    return np.log(np.maximum(gap, 0) + floor)[:, None]
+
+
+def targets(difference: Proportions, plate_landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The plate's landmarks (t, 478, 3) with the wanted person's proportions: in shape units, and in plate pixels."""
+    posed = unpose(plate_landmarks)
+    shapes = transfer(posed.shape, difference, KEEP)
+    return shapes, posed.apply(shapes)
+
+
+def compare(wanted: Wanted, landmarks: np.ndarray, blendshapes: np.ndarray) -> Proportions:
+    """How the plate's person, landmarks (t, 478, 3) and blendshapes (t, 52), differs from the wanted one."""
+    return proportions(unpose(landmarks), look(blendshapes, pose(landmarks)), wanted.posed, wanted.look)
+
+
+def target_features(difference: Proportions, landmarks: np.ndarray) -> dict[str, np.ndarray]:
+    """What pictures are wanted for plate frames, (t, d) for each region."""
+    shapes, _ = targets(difference, landmarks)
+    angles = pose(landmarks)
+    return {region: features(shapes, angles, region).astype(np.float32) for region in REGIONS}
+
+
+def paths(wanted: Wanted, want: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.ndarray]:
+    """Choose the pictures for a shot of t frames; `starts` (t,) is True where a new track begins."""
+    return {
+        region: choose(features(wanted.posed.shape, wanted.angles, region), want[region], starts, STAY, wanted.price)
+        for region in REGIONS
+    }
+
+
+def render(
+    wanted: Wanted, target: np.ndarray, choice: dict[str, int], shape: tuple[int, int], step: float = 2.0
+) -> np.ndarray:
+    """Draw one frame's face.
+
+    Args:
+        target: (478, 3) landmarks in pixels of the picture to draw.
+        choice: a picture for each region.
+        shape: H, W of the picture to draw.
+
+    Returns:
+        H x W x 3 float32 RGB, 0..255.
+    """
+    raster = rasterise(mesh_points(target), wanted.triangles, shape, step)
+    result = _draw(wanted, raster, choice["face"])
+    size = np.linalg.norm(target[33, :2] - target[263, :2])
+    for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
+        if choice[region] == choice["face"]:
+            continue
+        mask = region_mask(target, polygons, shape, grow=0.10 * size, soft=0.05 * size)
+        layer = _draw(wanted, raster, choice[region])
+        result += mask[..., None] * (match_ring(layer, result, mask) - result)
+    return result
+
+
+def match_ring(layer: np.ndarray, under: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Shift the layer's colours so that they agree with what lies under its soft edge."""
+    edge = (mask > 0.02) & (mask < 0.6)
+    if not edge.any():
+        return layer
+    return layer + (under[edge].mean(0) - layer[edge].mean(0))
+
+
+def region_mask(
+    target: np.ndarray, polygons: tuple[tuple[int, ...], ...], shape: tuple[int, int], grow: float, soft: float
+) -> np.ndarray:
+    """Soft mask of some outlines, grown by `grow` pixels and blurred by `soft`: H x W float32."""
+    mask = np.zeros(shape, np.uint8)
+    for polygon in polygons:
+        points = np.round(target[list(polygon), :2] * 16).astype(np.int32)
+        cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, 4)
+        cv2.polylines(mask, [points], True, 255, max(1, round(2 * grow)), cv2.LINE_AA, 4)
+    return cv2.GaussianBlur(mask, (0, 0), max(soft, 0.5)).astype(np.float32) / 255
+
+
+def _draw(wanted: Wanted, raster: Raster, index: int) -> np.ndarray:
+    positions = source_map(raster, mesh_points(wanted.landmarks[index]))
+    return warp(wanted.picture(index), positions).astype(np.float32)

@@ -1,0 +1,79 @@
+"""A plate's performance, as the wanted person shall give it: planned once, then read block by block."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from photodouble.faces import FaceSet
+from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
+from photodouble.retarget.shape import Proportions
+from photodouble.retarget.smooth import KERNEL, smooth
+
+BLOCK = 256
+COMPARED = 1000
+"""Frames that the plate's person is known by."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A planned plate.
+
+    Attributes:
+        faces: the plate's FaceSet; rows: (t,) its rows to be replaced, in the order of frames; frame: (t,) theirs.
+        starts: (t,) True where a track begins.
+        difference: between the two people.
+        choice: for each region (t,) the wanted person's pictures.
+    """
+
+    faces: FaceSet
+    rows: np.ndarray
+    frame: np.ndarray
+    starts: np.ndarray
+    difference: Proportions
+    choice: dict[str, np.ndarray]
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Position of the first face, smoothed landmarks and targets, both (b, 478, 3) plate pixels, by blocks."""
+        for start, landmarks in read_smooth(self.faces, self.rows, self.starts):
+            yield start, landmarks, targets(self.difference, landmarks)[1]
+
+
+def plan_shot(wanted: Wanted, faces: FaceSet, rows: np.ndarray) -> Shot:
+    """Choose the wanted person's pictures for a plate.
+
+    Memory: about 2 kB a frame.
+
+    Args:
+        rows: (t,) of `faces`, at most one for each frame, in the order of frames.
+    """
+    frame, track = faces.frame[rows], faces.track[rows]
+    starts = np.ones(len(rows), bool)
+    starts[1:] = (track[1:] != track[:-1]) | (np.diff(frame) != 1)
+    some = rows[np.unique(np.linspace(0, len(rows) - 1, COMPARED).round().astype(int))]
+    difference = compare(wanted, read(faces, some), faces.blendshapes[some])
+    wants: dict[str, list[np.ndarray]] = {region: [] for region in REGIONS}
+    for _, landmarks in read_smooth(faces, rows, starts):
+        for region, values in target_features(difference, landmarks).items():
+            wants[region].append(values)
+    want = {region: np.concatenate(parts) for region, parts in wants.items()}
+    return Shot(faces, rows, frame, starts, difference, paths(wanted, want, starts))
+
+
+def read(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
+    """Landmarks of some rows (n, 478, 3), read in blocks."""
+    parts = []
+    for start in range(0, len(rows), BLOCK):
+        some = rows[start : start + BLOCK]
+        parts.append(faces.landmarks(int(some[0]), int(some[-1]) + 1)[some - some[0]])
+    return np.concatenate(parts)
+
+
+def read_smooth(faces: FaceSet, rows: np.ndarray, starts: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Filtered landmarks by blocks, the same whatever the blocks are: each is read with the frames around it."""
+    reach = len(KERNEL) // 2
+    for start in range(0, len(rows), BLOCK):
+        stop = min(start + BLOCK, len(rows))
+        low, high = max(0, start - 2 * reach), min(len(rows), stop + 2 * reach)
+        part = smooth(read(faces, rows[low:high]), starts[low:high])
+        yield start, part[start - low : start - low + stop - start]

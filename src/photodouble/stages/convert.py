@@ -1,0 +1,281 @@
+"""Convert: the plate, frame by frame, with the wanted person's face.
+
+The output, its matte and its record appear under their names only when they are whole and marked.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photodouble.compositing import composite, face_box
+from photodouble.consent import ConsentRecord, digest, require
+from photodouble.errors import BadInput
+from photodouble.evaluation import plate_rows
+from photodouble.faces import FaceSet
+from photodouble.faces.chunk import ahead
+from photodouble.faces.occlusion import Hands, HandSeeker
+from photodouble.files import explain, remove
+from photodouble.generators import Drawn, Generator, PlateFace, load_generator
+from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
+from photodouble.project import Project, open_project
+from photodouble.provenance import Marking, draw_label, finish, label_region
+from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
+from photodouble.stages.events import Event, Progress, Result, Started, Warned
+from photodouble.stages.extract import extract_faces
+from photodouble.stages.render_record import RenderRecord
+
+STAGE = "convert"
+SMALLEST = 8
+"""Pixels: a face narrower than this is left alone."""
+
+
+@dataclass(frozen=True)
+class ConvertConfig:
+    """What to convert.
+
+    Attributes:
+        project: the project's folder.
+        plate: the footage whose face is replaced.
+        source: name of the identity in the plate (`--from`); target: of the wanted one (`--to`).
+        output: a video, a picture or a folder of pictures.
+        model: `mesh`, or the name of a trained model of this project.
+        codec: a name in `media.CODECS`; None for the usual one of the output's suffix.
+        matte: where to put the matte (.mkv or .mov); None: it stays in the project.
+    """
+
+    project: Path
+    plate: Path
+    source: str
+    target: str
+    output: Path
+    model: str = "mesh"
+    codec: str | None = None
+    matte: Path | None = None
+
+
+def run(config: ConvertConfig) -> Iterator[Event]:
+    """Render the plate.
+
+    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn and seconds.
+
+    Raises:
+        Refused: consent is missing, or policy refuses the plate.
+        BadInput: the plate, the faces or the model cannot be read, or the output cannot be written.
+    """
+    began = time.monotonic()
+    project = open_project(config.project)
+    records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
+    check_output(config.output, config.plate, config.matte)
+    clip = open_clip(config.plate)
+    folder = project.render(config.output)
+    make_folder(folder)
+    faces = yield from plate_faces(project, config, folder)
+    chosen = plate_rows(faces, None, str(clip.path))
+    rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
+    wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
+    generator = load_generator(project, config.model, config.target, wanted)
+    total = clip.estimated_frames
+    yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
+    hands = yield from seek_hands(clip, faces, rows, folder / "hands.npz")
+    shot = plan_shot(wanted, faces, rows)
+    label = any(record.basis == "research" for record in records.values())
+    unsigned = folder / f"unsigned{config.output.suffix}"
+    matte = folder / "matte.mkv"
+    frames = drawn = 0
+    try:
+        with ClipWriter(unsigned, clip, config.codec) as writer, MatteWriter(matte, clip) as mattes:
+            for frame, cover, done in _composited(clip, shot, generator, hands):
+                writer.write(replace(frame, image=draw_label(frame.image)) if label else frame)
+                mattes.write(cover, frame)
+                frames, drawn = frames + 1, drawn + done
+                if frames % 4 == 0:
+                    yield Progress(STAGE, frames, max(total, frames), "frames")
+            yield Progress(STAGE, frames, frames, "frames")
+        for sentence in writer.left_out:
+            yield Warned(STAGE, sentence)
+        marking = mark(records, config.output, config.plate, generator.model_digest)
+        finish(unsigned, config.output, marking)
+    finally:
+        remove(unsigned)
+    if config.matte:
+        copy = folder / f"matte-copy{config.matte.suffix}"
+        shutil.copyfile(matte, copy)
+        finish(copy, config.matte, replace(marking, title=config.matte.name))
+    seconds = time.monotonic() - began
+    record = RenderRecord(
+        plate=config.plate,
+        output=config.output,
+        faces=faces.folder,
+        wanted=config.target,
+        replaced=config.source,
+        model=config.model,
+        codec=writer.codec,
+        matte=matte,
+        source=str(clip.path),
+        label_box=label_region(clip.width, clip.height) if label else None,
+        consent={name: _told(record) for name, record in records.items()},
+        frames=frames,
+        seconds={STAGE: seconds},
+    )
+    record.save(project)
+    yield Result(
+        STAGE,
+        {
+            "output": str(config.output),
+            "matte": str(config.matte or matte),
+            "model": config.model,
+            "codec": writer.codec,
+            "frames": frames,
+            "frames_with_face": len(rows),
+            "faces_drawn": drawn,
+            "seconds": seconds,
+        },
+    )
+
+
+def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
+    """Find out before the long work whether the output can be written.
+
+    Raises:
+        BadInput: its folder is missing or read-only, or it is the plate.
+    """
+    for path in (output, matte):
+        if path is None:
+            continue
+        probe = path.parent / f".{path.name}.probe"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise explain(error, path) from error
+        if plate.exists() and path.exists() and path.resolve() == plate.resolve():
+            raise BadInput(f"The output {path} is the plate itself: choose another name for the output.")
+    if matte is not None and matte.suffix.lower() not in (".mkv", ".mov"):
+        raise BadInput(f"Cannot write the matte {matte}: give it a name that ends in .mkv or .mov.")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents; one sentence if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, folder) from error
+
+
+def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Iterator[Event]:
+    """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
+    own = project.faces(config.source)
+    path = str(open_clip(config.plate).path)
+    reference: Path | None = None
+    if (own / "faces.parquet").is_file():
+        known = FaceSet.open(own)
+        if path in known.sources:
+            return known
+        best = int(np.argmax(known.quality))
+        reference = known.folder / "crops" / known.names[best]
+    yield from (event for event in extract_faces(folder / "faces", [config.plate], reference) if _shown(event))
+    return FaceSet.open(folder / "faces")
+
+
+def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, kept: Path) -> Iterator[Event]:
+    """The hands in front of the plate's face (returned): found in a pass of their own, or earlier."""
+    if kept.is_file() and kept.stat().st_mtime > max(clip.path.stat().st_mtime, faces.folder.stat().st_mtime):
+        return Hands.load(kept)
+    seeker, at = HandSeeker(), 0
+    for frame in ahead(clip.frames(dtype=np.uint8), 3):
+        here = at < len(rows) and int(faces.frame[rows[at]]) == frame.index
+        points = faces.landmarks(int(rows[at]), int(rows[at]) + 1)[0] if here else None
+        at += here
+        seeker.observe(frame.index, frame.image, points)
+        if frame.index % 16 == 0:
+            yield Progress(STAGE, frame.index, clip.estimated_frames, "frames", "looking for hands")
+    hands = seeker.finish()
+    hands.save(kept)
+    return hands
+
+
+def _composited(
+    clip: Clip, shot: Shot, generator: Generator, hands: Hands
+) -> Iterator[tuple[Frame, np.ndarray, bool]]:
+    """Each frame of the plate, finished, with its matte and whether a face was drawn."""
+    waiting: list[tuple[Frame, PlateFace | None]] = []
+    count = 0
+    for frame, face in _walk(clip, shot):
+        waiting.append((frame, face))
+        count += face is not None
+        if count >= generator.batch or len(waiting) >= 2 * generator.batch:
+            yield from _finished(waiting, generator, hands)
+            waiting, count = [], 0
+    yield from _finished(waiting, generator, hands)
+
+
+def _finished(
+    waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands
+) -> Iterator[tuple[Frame, np.ndarray, bool]]:
+    drawn = iter(generator.draw([face for _, face in waiting if face is not None]))
+    for frame, face in waiting:
+        if face is None:
+            yield frame, np.zeros(frame.image.shape[:2], np.float32), False
+            continue
+        yield _into(frame, face, next(drawn), hands)
+
+
+def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands) -> tuple[Frame, np.ndarray, bool]:
+    x0, y0, x1, y1 = face.box
+    cover = hands.matte(frame.index, face.image)[y0:y1, x0:x1] if len(hands.rows(frame.index)) else None
+    done = composite(frame.image, drawn.picture, drawn.landmarks, face.box, cover, drawn.opacity)
+    return replace(frame, image=done.image), done.matte, True
+
+
+def _walk(clip: Clip, shot: Shot) -> Iterator[tuple[Frame, PlateFace | None]]:
+    """The plate's frames, each with the face to be drawn in it."""
+    faces = _faces(shot)
+    upcoming = next(faces, None)
+    for frame in ahead(clip.frames(), 3):
+        face = None
+        if upcoming is not None and upcoming[0] == frame.index:
+            _, landmarks, target, choice = upcoming
+            image = eight_bit(frame.image)
+            box = face_box(target, image.shape[:2])
+            if min(box[2] - box[0], box[3] - box[1]) >= SMALLEST:
+                face = PlateFace(image, landmarks, target, choice, box)
+            upcoming = next(faces, None)
+        yield frame, face
+
+
+def _faces(shot: Shot) -> Iterator[tuple[int, np.ndarray, np.ndarray, dict[str, int]]]:
+    for start, landmarks, target in shot.blocks():
+        for i in range(len(landmarks)):
+            choice = {region: int(shot.choice[region][start + i]) for region in REGIONS}
+            yield int(shot.frame[start + i]), landmarks[i], target[i], choice
+
+
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    """A picture of any depth as uint8."""
+    if image.dtype == np.uint8:
+        return image
+    scale = 255 / 65535 if image.dtype == np.uint16 else 255
+    return np.rint(np.clip(image * np.float32(scale), 0, 255)).astype(np.uint8)
+
+
+def mark(records: dict[str, ConsentRecord], output: Path, plate: Path, model_digest: str | None) -> Marking:
+    """What an output says of itself: the first record, the wanted person's, gives the basis."""
+    unique = dict.fromkeys(digest(record) for record in records.values())
+    basis = next(iter(records.values())).basis
+    return Marking(output.name, basis, list(unique), model_digest, plate=plate)
+
+
+def _told(record: ConsentRecord) -> dict[str, Any]:
+    return {"basis": record.basis, "reference": record.reference, "digest": digest(record)}
+
+
+def _shown(event: Event) -> bool:
+    return not isinstance(event, Result)
+
+
