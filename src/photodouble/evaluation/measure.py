@@ -83,7 +83,8 @@ def measuring(
     chosen = sorted(rows.values())
     own = faces.embedding[chosen] if replaced is None else replaced
     people = metrics.mean_embedding(wanted), metrics.mean_embedding(own)
-    every = max(1, -(-outputs.estimated_frames // EMBEDDED))
+    total = plates.count()
+    every = max(1, -(-total // EMBEDDED))
     reader = _landmark_reader(faces)
     table, embedder = _Table(people), Embedder()
     landmarkers: SimpleQueue[Landmarker] = SimpleQueue()  # one instance serves one thread at a time
@@ -127,7 +128,7 @@ def measuring(
     lag = np.abs(frames.pop("lag"))
     frames["expression_error"] = metrics.expression_error(frames["blendshapes_output"], frames["blendshapes_plate"])
     late = float(lag.max()) if len(lag) else None
-    extra: dict[str, Figure] = {"plate_frames": plates.count(), "timestamp_error": late}
+    extra: dict[str, Figure] = {"plate_frames": total, "timestamp_error": late}
     likeness = metrics.cosine(wanted, people[0]) if np.ndim(wanted) == 2 and len(wanted) > 1 else np.zeros(0)
     if np.isfinite(likeness).any():
         extra["similarity_wanted_own"] = round(float(np.nanmean(likeness)), 6)
