@@ -107,10 +107,14 @@ class CropCache:
         pick = torch.randint(len(train), (count,), generator=generator, device=device)
         return self.pictures(train[pick.cpu().numpy()], device)
 
-    def held_out(self, count: int, device: torch.device) -> torch.Tensor:
-        """At most `count` held-out crops (training ones if none are), spread evenly: n x 3 x S x S float 0..1."""
+    def held_out_rows(self, count: int) -> np.ndarray:
+        """At most `count` indices of held-out crops (of training ones if none are), spread evenly."""
         rows = self.split.held_out if len(self.split.held_out) else self.split.train
-        return self.pictures(rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)], device)
+        return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+
+    def held_out(self, count: int, device: torch.device) -> torch.Tensor:
+        """The crops of `held_out_rows`: n x 3 x S x S float 0..1."""
+        return self.pictures(self.held_out_rows(count), device)
 
     def pictures(self, rows: np.ndarray, device: torch.device) -> torch.Tensor:
         """The crops of these rows, n x 3 x S x S float 0..1 (channels last in memory)."""

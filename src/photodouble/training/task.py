@@ -75,10 +75,17 @@ class Task(Protocol):
         schedule, average: see there.
     """
 
-    name: str
-    images_per_batch: int
-    schedule: Schedule
-    average: Average
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def images_per_batch(self) -> int: ...  # noqa: D102
+
+    @property
+    def schedule(self) -> Schedule: ...  # noqa: D102
+
+    @property
+    def average(self) -> Average: ...  # noqa: D102
 
     def build(self) -> nn.Module:
         """A new network from `photodouble.networks.create`; the engine seeds torch around this call."""
