@@ -58,7 +58,9 @@ class RenderRecord:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise BadInput(f"Cannot make the folder {path.parent}: {error.strerror}.") from error
-        write_json(path, {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()})
+        # Absolute paths: the report may be made again from another folder.
+        plain = {key: str(value.absolute()) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+        write_json(path, plain)
         return path
 
     @staticmethod
