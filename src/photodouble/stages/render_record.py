@@ -59,8 +59,8 @@ class RenderRecord:
         except OSError as error:
             raise BadInput(f"Cannot make the folder {path.parent}: {error.strerror}.") from error
         # Absolute paths: the report may be made again from another folder.
-        plain = {key: str(value.absolute()) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-        write_json(path, plain)
+        values = asdict(self)
+        write_json(path, {key: str(item.absolute()) if isinstance(item, Path) else item for key, item in values.items()})
         return path
 
     @staticmethod
