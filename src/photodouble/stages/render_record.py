@@ -60,7 +60,9 @@ class RenderRecord:
             raise BadInput(f"Cannot make the folder {path.parent}: {error.strerror}.") from error
         # Absolute paths: the report may be made again from another folder.
         values = asdict(self)
-        write_json(path, {key: str(item.absolute()) if isinstance(item, Path) else item for key, item in values.items()})
+        write_json(
+            path, {key: str(item.absolute()) if isinstance(item, Path) else item for key, item in values.items()}
+        )
         return path
 
     @staticmethod
