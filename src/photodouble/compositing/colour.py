@@ -6,6 +6,9 @@ import numpy as np
 SPREAD = (0.7, 1.3)
 """Contrast and saturation follow the plate's only within these factors: make-up and beards are not light."""
 
+DARK = 40.0
+"""Lightness (0..100) below which the change fades out."""
+
 SAMPLES = 64
 """Pixels on a side that the statistics are taken from: they need no more."""
 
@@ -27,8 +30,10 @@ def match_colour(face: np.ndarray, plate: np.ndarray, weight: np.ndarray) -> np.
     own, wanted = (_moments(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), w) for picture in (face, plate))
     gain = np.clip(wanted[1] / np.maximum(own[1], 1e-3), *SPREAD)
     lab = cv2.cvtColor(np.clip(face * np.float32(1 / 255), 0, 1), cv2.COLOR_RGB2LAB)
-    lab *= gain.astype(np.float32)
-    lab += (wanted[0] - own[0] * gain).astype(np.float32)
+    # The inside of a mouth is dark in any light: a shift of its colour would tint it.
+    lit = np.clip(lab[..., :1] * np.float32(1 / DARK), 0, 1)
+    changed = lab * gain.astype(np.float32) + (wanted[0] - own[0] * gain).astype(np.float32)
+    lab += lit * (changed - lab)
     return np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1) * np.float32(255)
 
 

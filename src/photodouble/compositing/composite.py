@@ -6,6 +6,7 @@ import numpy as np
 
 from photodouble.compositing.blend import band_mattes, blend
 from photodouble.compositing.colour import match_colour
+from photodouble.compositing.detail import match_detail
 from photodouble.faces.topology import OVAL
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
@@ -59,7 +60,8 @@ def composite(
     if opacity is not None:
         mattes = [matte * opacity for matte in mattes]
     width = float(np.ptp(landmarks[list(OVAL), 0]))
-    change = blend(shown, match_colour(face, shown, mattes[1]), mattes, width)
+    face = match_detail(match_colour(face, shown, mattes[1]), shown, mattes[0])
+    change = blend(shown, face, mattes, width)
     matte = np.zeros(image.shape[:2], np.float32)
     support = np.maximum.reduce(mattes)
     matte[y0:y1, x0:x1] = support

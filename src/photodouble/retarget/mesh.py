@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from photodouble.faces.pose import pose
-from photodouble.faces.topology import BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from photodouble.faces.topology import BLENDSHAPES, BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 from photodouble.retarget.path import choose
 from photodouble.retarget.shape import EYES, Posed, Proportions, gaze, look, neutral_shape, opening, proportions, transfer, unpose
 from photodouble.retarget.warp import Raster, mesh_points, rasterise, source_map, triangulate, warp
@@ -21,6 +21,13 @@ CHEEKS = (50, 280, 205, 425, 187, 411, 117, 346, 129, 358, 152, 172, 397)
 
 REGIONS = ("face", "eyes", "mouth")
 """Parts of the face that have a path of pictures each."""
+
+SHOWN = {
+    "face": [i for i, name in enumerate(BLENDSHAPES) if name.startswith(("brow", "nose", "mouthSmile", "mouthFrown"))],
+    "eyes": [i for i, name in enumerate(BLENDSHAPES) if name.startswith(("eye", "brow"))],
+    "mouth": [i for i, name in enumerate(BLENDSHAPES) if name.startswith(("mouth", "jaw"))],
+}
+"""Blendshapes that a part of the face shows: they tell a frown from a low brow, which its shape alone does not."""
 
 STAY = 0.6
 """Price of changing from one picture to another, beside that of not fitting."""
@@ -37,7 +44,7 @@ class Wanted:
 
     Attributes:
         landmarks: (n, 478, 3) float32 in pixels of the pictures.
-        posed: the same, taken apart; angles: yaw, pitch, roll; look: expression and pose as numbers.
+        posed: the same, taken apart; angles: (n, 3) yaw, pitch, roll; blendshapes: (n, 52).
         triangles: of the mesh. price: (n,), higher for pictures that are better not used.
         picture: gives picture i, S x S x 3 uint8 RGB.
     """
@@ -45,7 +52,7 @@ class Wanted:
     landmarks: np.ndarray
     posed: Posed
     angles: np.ndarray
-    look: np.ndarray
+    blendshapes: np.ndarray
     triangles: np.ndarray
     price: np.ndarray
     picture: Callable[[int], np.ndarray]
@@ -58,28 +65,30 @@ def know(
     posed = unpose(landmarks)
     angles = pose(landmarks)
     mesh = triangulate(neutral_shape(posed.shape, blendshapes))
-    return Wanted(np.asarray(landmarks), posed, angles, look(blendshapes, angles), mesh, price, picture)
+    return Wanted(np.asarray(landmarks), posed, angles, np.asarray(blendshapes), mesh, price, picture)
 
 
-def features(shapes: np.ndarray, angles: np.ndarray, region: str) -> np.ndarray:
-    """What pictures are compared by: (n, d) from shapes (n, 478, 3) and yaw, pitch, roll in degrees (n, 3).
+def features(shapes: np.ndarray, angles: np.ndarray, blendshapes: np.ndarray, region: str) -> np.ndarray:
+    """What pictures are compared by: (n, d) from shapes (n, 478, 3), degrees (n, 3) and blendshapes (n, 52).
 
     In shape units (one is the width across both eyes), so that the weights can be read as lengths. Openings count by
     their logarithm: to stretch a closed eye or mouth open shows far more than to press an open one shut.
     """
     turn = angles[:, :2] / 100
+    acts = 0.1 * blendshapes[:, SHOWN[region]]
     lips = _around_centre(shapes, LIPS)
     gap = _logarithm(shapes[:, 14, 1] - shapes[:, 13, 1], 0.02)
     if region == "mouth":
-        return np.concatenate([1.5 * lips, 0.2 * gap, 0.8 * turn], 1)
+        return np.concatenate([1.5 * lips, 0.2 * gap, 0.8 * turn, acts], 1)
     if region == "eyes":
         open_ = [_logarithm(opening(shapes, lids), 0.01) for lids, _ in EYES]
         look_at = [gaze(shapes, lids, iris) for lids, iris in EYES]
         brows = _around_centre(shapes, (*BROWS[0], *BROWS[1], *RIGHT_EYE, *LEFT_EYE))
-        return np.concatenate([*(0.2 * v for v in open_), *(0.3 * v for v in look_at), 0.7 * brows, 0.8 * turn], 1)
+        opened, looks = (0.2 * v for v in open_), (0.3 * v for v in look_at)
+        return np.concatenate([*opened, *looks, 0.7 * brows, 0.8 * turn, acts], 1)
     cheeks = _around_centre(shapes, CHEEKS)
     brows = _around_centre(shapes, (*BROWS[0], *BROWS[1]))
-    return np.concatenate([cheeks, brows, 0.5 * lips, 0.05 * gap, 1.6 * turn], 1)
+    return np.concatenate([cheeks, brows, 0.5 * lips, 0.05 * gap, 1.6 * turn, acts], 1)
 
 
 def _around_centre(shapes: np.ndarray, points: tuple[int, ...]) -> np.ndarray:
@@ -101,20 +110,28 @@ def targets(difference: Proportions, plate_landmarks: np.ndarray) -> tuple[np.nd
 
 def compare(wanted: Wanted, landmarks: np.ndarray, blendshapes: np.ndarray) -> Proportions:
     """How the plate's person, landmarks (t, 478, 3) and blendshapes (t, 52), differs from the wanted one."""
-    return proportions(unpose(landmarks), look(blendshapes, pose(landmarks)), wanted.posed, wanted.look)
+    return proportions(unpose(landmarks), look(blendshapes, pose(landmarks)), wanted.posed, look(wanted.blendshapes, wanted.angles))
 
 
-def target_features(difference: Proportions, landmarks: np.ndarray) -> dict[str, np.ndarray]:
+def target_features(
+    difference: Proportions, landmarks: np.ndarray, blendshapes: np.ndarray
+) -> dict[str, np.ndarray]:
     """What pictures are wanted for plate frames, (t, d) for each region."""
     shapes, _ = targets(difference, landmarks)
     angles = pose(landmarks)
-    return {region: features(shapes, angles, region).astype(np.float32) for region in REGIONS}
+    return {region: features(shapes, angles, blendshapes, region).astype(np.float32) for region in REGIONS}
 
 
 def paths(wanted: Wanted, want: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.ndarray]:
     """Choose the pictures for a shot of t frames; `starts` (t,) is True where a new track begins."""
+    have = own_features(wanted)
+    return {region: choose(have[region], want[region], starts, STAY, wanted.price) for region in REGIONS}
+
+
+def own_features(wanted: Wanted) -> dict[str, np.ndarray]:
+    """What a person's own pictures show, (n, d) for each region."""
     return {
-        region: choose(features(wanted.posed.shape, wanted.angles, region), want[region], starts, STAY, wanted.price)
+        region: features(wanted.posed.shape, wanted.angles, wanted.blendshapes, region).astype(np.float32)
         for region in REGIONS
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from photodouble.faces import INNER, alignment, crop, outline_matte, transform
 from photodouble.retarget.drawing import drawing
-from photodouble.retarget.mesh import REGIONS, Wanted, features, render
+from photodouble.retarget.mesh import REGIONS, Wanted, own_features, render
 
 CANDIDATES = 24
 """Fitting pictures that one is drawn from, for each region."""
@@ -33,7 +33,7 @@ def make_pairs(
         mesh, lines, target (S x S x 3 uint8) and matte (S x S uint8) of each.
     """
     rng = np.random.default_rng(seed)
-    feature = {region: features(person.posed.shape, person.angles, region) for region in REGIONS}
+    feature = own_features(person)
     usable = np.ones(len(person.landmarks), bool) if allowed is None else allowed
     for row in rows:
         free = np.flatnonzero(apart[row] & usable)

@@ -53,8 +53,9 @@ def plan_shot(wanted: Wanted, faces: FaceSet, rows: np.ndarray) -> Shot:
     some = rows[np.unique(np.linspace(0, len(rows) - 1, COMPARED).round().astype(int))]
     difference = compare(wanted, read(faces, some), faces.blendshapes[some])
     wants: dict[str, list[np.ndarray]] = {region: [] for region in REGIONS}
-    for _, landmarks in read_smooth(faces, rows, starts):
-        for region, values in target_features(difference, landmarks).items():
+    for start, landmarks in read_smooth(faces, rows, starts):
+        blendshapes = faces.blendshapes[rows[start : start + len(landmarks)]]
+        for region, values in target_features(difference, landmarks, blendshapes).items():
             wants[region].append(values)
     want = {region: np.concatenate(parts) for region, parts in wants.items()}
     return Shot(faces, rows, frame, starts, difference, paths(wanted, want, starts))
