@@ -74,10 +74,6 @@ class Original(nn.Module):
         self.decoders = nn.ModuleList(Decoder(config.width) for _ in range(config.identities))
         glorot_(self)
 
-    def example(self, count: int = 2) -> tuple[torch.Tensor, int]:
-        """Random inputs of `forward`."""
-        return torch.rand(count, 3, self.size, self.size), 0
-
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """What the identities share: N x 512 x 8 x 8 for the original width."""
         return self.encoder(x)

@@ -17,7 +17,8 @@ def register(name: str, config: type) -> Callable[[Module], Module]:
     """Class decorator: `create(name, **values)` will call the class with one `config(**values)`.
 
     `config` is a frozen dataclass whose fields are numbers, strings, booleans and tuples of them, each with a default,
-    so that it survives the way through JSON. A network has `example(count)`: random arguments of its `forward`.
+    so that it survives the way through JSON. A network has a `size`, and its `forward`
+    takes N x 3 x size x size pictures and, by that name, the number of an `identity`.
     """
     if not dataclasses.is_dataclass(config):
         raise TypeError(f"the config of network {name} must be a dataclass")

@@ -25,7 +25,7 @@ class Autoencode:
     """
 
     caches: dict[str, CropCache]
-    batch_size: int = 64
+    batch_size: int = 16
     width: int = 128
     strength: Augmentation = ORIGINAL
     schedule: Schedule = field(default_factory=Schedule)
