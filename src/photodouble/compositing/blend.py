@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from photodouble.faces import outline_matte
+from photodouble.faces import outline_mattes
 
 BANDS = ((0.04, 0.0), (0.06, 0.02), (0.09, 0.06))
 """For each band, finest first: the matte's softness, and the blur that separates the band, in parts of the face's
@@ -12,7 +12,7 @@ width. Detail is exchanged up to the edge, colour over a wide fade (Burt and Ade
 
 def band_mattes(landmarks: np.ndarray, shape: tuple[int, int], cover: np.ndarray | None = None) -> list[np.ndarray]:
     """The matte of each band, H x W float32: 0 outside the face's outline and where `cover` (0..1) is 1."""
-    mattes = [outline_matte(landmarks, shape, softness) for softness, _ in BANDS]
+    mattes = outline_mattes(landmarks, shape, tuple(softness for softness, _ in BANDS))
     return mattes if cover is None else [matte * (1 - cover) for matte in mattes]
 
 
@@ -29,10 +29,13 @@ def blend(plate: np.ndarray, face: np.ndarray, mattes: list[np.ndarray], width: 
     """
     change = face - plate
     result = np.zeros_like(change)
-    for number, matte in enumerate(mattes):
-        coarser = _blur(change, BANDS[number + 1][1] * width) if number + 1 < len(BANDS) else None
-        result += matte[..., None] * (change if coarser is None else change - coarser)
-        change = change if coarser is None else coarser
+    for matte, (_, sigma) in zip(mattes, [*BANDS[1:], (0, 0)], strict=True):
+        coarser = _blur(change, sigma * width) if sigma else 0
+        change -= coarser
+        # One channel times three is slow in NumPy.
+        change *= cv2.merge([matte] * 3)
+        result += change
+        change = coarser
     return result
 
 

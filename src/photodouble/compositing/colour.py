@@ -29,16 +29,23 @@ def match_colour(face: np.ndarray, plate: np.ndarray, weight: np.ndarray) -> np.
         return face
     own, wanted = (_moments(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), w) for picture in (face, plate))
     gain = np.clip(wanted[1] / np.maximum(own[1], 1e-3), *SPREAD)
-    lab = cv2.cvtColor(np.clip(face * np.float32(1 / 255), 0, 1), cv2.COLOR_RGB2LAB)
+    lab = _lab(face)
     # The inside of a mouth is dark in any light: a shift of its colour would tint it.
-    lit = np.clip(lab[..., :1] * np.float32(1 / DARK), 0, 1)
-    changed = lab * gain.astype(np.float32) + (wanted[0] - own[0] * gain).astype(np.float32)
-    lab += lit * (changed - lab)
-    return np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1) * np.float32(255)
+    lit = np.clip(cv2.extractChannel(lab, 0) * np.float32(1 / DARK), 0, 1)
+    change = cv2.transform(lab, np.c_[np.diag(gain - 1), wanted[0] - own[0] * gain])
+    change *= cv2.merge([lit] * 3)
+    lab += change
+    matched = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
+    return np.clip(matched, 0, 1, out=matched) * np.float32(255)
+
+
+def _lab(picture: np.ndarray) -> np.ndarray:
+    unit = picture * np.float32(1 / 255)
+    return cv2.cvtColor(np.clip(unit, 0, 1, out=unit), cv2.COLOR_RGB2LAB)
 
 
 def _moments(picture: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weighted mean and spread of the CIELAB values."""
-    lab = cv2.cvtColor(np.clip(picture * np.float32(1 / 255), 0, 1), cv2.COLOR_RGB2LAB).reshape(-1, 3)
+    lab = _lab(picture).reshape(-1, 3)
     mean = (lab * weight).sum(0) / weight.sum()
     return mean, np.sqrt(((lab - mean) ** 2 * weight).sum(0) / weight.sum())

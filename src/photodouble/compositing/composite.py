@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from photodouble.compositing.blend import band_mattes, blend
@@ -53,8 +54,10 @@ def composite(
     """
     x0, y0, x1, y1 = box
     white = WHITE.get(image.dtype, 1.0)
-    plate = image[y0:y1, x0:x1].astype(np.float32) * np.float32(255 / white)
-    shown = np.clip(plate, 0, 255)
+    plate = image[y0:y1, x0:x1].astype(np.float32)
+    if white != 255:
+        plate *= np.float32(255 / white)
+    shown = np.clip(plate, 0, 255) if image.dtype == np.float32 else plate
     inside = landmarks - np.array([x0, y0, 0], np.float32)
     mattes = band_mattes(inside, shown.shape[:2], cover)
     if opacity is not None:
@@ -62,14 +65,20 @@ def composite(
     width = float(np.ptp(landmarks[list(OVAL), 0]))
     face = match_detail(match_colour(face, shown, mattes[1]), shown, mattes[0])
     change = blend(shown, face, mattes, width)
-    matte = np.zeros(image.shape[:2], np.float32)
     support = np.maximum.reduce(mattes)
+    matte = np.zeros(image.shape[:2], np.float32)
     matte[y0:y1, x0:x1] = support
     result = image.copy()
-    mixed = np.clip(shown + change, 0, 255) + (plate - shown)
-    mixed = mixed * np.float32(white / 255)
-    if image.dtype != np.float32:
-        mixed = np.rint(mixed)
-    changed = support > 0
-    result[y0:y1, x0:x1][changed] = mixed[changed].astype(image.dtype)
+    cv2.copyTo(_added(plate, shown, change, image.dtype), cv2.inRange(support, 1e-30, 2), result[y0:y1, x0:x1])
     return Composited(result, matte)
+
+
+def _added(plate: np.ndarray, shown: np.ndarray, change: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """`shown` with the change, both in 0..255, in the plate's own type; what `plate` has beyond white stays."""
+    if dtype == np.float32:
+        change += shown
+        np.clip(change, 0, 255, out=change)
+        change += plate - shown
+        return change * np.float32(1 / 255)
+    scale, depth = (1, cv2.CV_8U) if dtype == np.uint8 else (65535 / 255, cv2.CV_16U)
+    return cv2.addWeighted(shown, scale, change, scale, 0, dtype=depth)  # rounds, and stops at black and white

@@ -15,20 +15,20 @@ def match_detail(face: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np.n
 
     Args:
         face, plate: H x W x 3 float32 RGB, 0..255.
-        matte: H x W float32; the energies are compared where it is above 0.9.
+        matte: H x W float32; the energies are compared where it is at least 0.9.
 
     Returns:
         H x W x 3 float32.
     """
-    inside = matte > 0.9
-    if inside.sum() < 64:
+    inside = cv2.inRange(matte, 0.9, 2)
+    if cv2.countNonZero(inside) < 64:
         return face
     own, wanted = (_energy(picture, inside) for picture in (face, plate))
-    gain = float(np.clip(np.sqrt(wanted / max(own, 1e-3)), *GAIN))
-    detail = face - cv2.GaussianBlur(face, (0, 0), SIGMA)
-    return face + np.float32(gain - 1) * detail
+    gain = float(np.clip(wanted / max(own, 0.03), *GAIN))
+    return cv2.addWeighted(face, gain, cv2.GaussianBlur(face, (0, 0), SIGMA), 1 - gain, 0)
 
 
 def _energy(picture: np.ndarray, inside: np.ndarray) -> float:
+    """Standard deviation of the Laplacian where `inside` is not 0."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return float(cv2.Laplacian(grey, cv2.CV_32F)[inside].var())
+    return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F), mask=inside)[1][0, 0])

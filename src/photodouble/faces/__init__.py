@@ -7,7 +7,7 @@ from photodouble.faces.embedding import SAME_PERSON, Embedder
 from photodouble.faces.face import Face
 from photodouble.faces.faceset import FaceSet, FaceSetWriter
 from photodouble.faces.landmarks import Landmarker, Landmarks, Roi
-from photodouble.faces.matte import outline_matte
+from photodouble.faces.matte import outline_matte, outline_mattes
 from photodouble.faces.pose import pose
 from photodouble.faces.quality import quality, sharpness
 from photodouble.faces.topology import BLENDSHAPES
@@ -36,6 +36,7 @@ __all__ = [
     "find_faces",
     "invert",
     "outline_matte",
+    "outline_mattes",
     "pose",
     "quality",
     "register",

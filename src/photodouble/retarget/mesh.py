@@ -14,7 +14,7 @@ from photodouble.faces.pose import pose
 from photodouble.faces.topology import BLENDSHAPES, BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 from photodouble.retarget.path import choose
 from photodouble.retarget.shape import EYES, Posed, Proportions, gaze, look, neutral_shape, opening, proportions, transfer, unpose
-from photodouble.retarget.warp import Raster, mesh_points, rasterise, source_map, triangulate, warp
+from photodouble.retarget.warp import Box, Raster, mesh_points, rasterise, source_map, triangulate, warp
 
 LIPS = (*LIPS_OUTER, *LIPS_INNER)
 CHEEKS = (50, 280, 205, 425, 187, 411, 117, 346, 129, 358, 152, 172, 397)
@@ -137,7 +137,7 @@ def own_features(wanted: Wanted) -> dict[str, np.ndarray]:
 
 
 def render(
-    wanted: Wanted, target: np.ndarray, choice: dict[str, int], shape: tuple[int, int], step: float = 2.0
+    wanted: Wanted, target: np.ndarray, choice: dict[str, int], shape: tuple[int, int], step: int = 2
 ) -> np.ndarray:
     """Draw one frame's face.
 
@@ -150,23 +150,33 @@ def render(
         H x W x 3 float32 RGB, 0..255.
     """
     raster = rasterise(mesh_points(target), wanted.triangles, shape, step)
-    result = _draw(wanted, raster, choice["face"])
-    size = np.linalg.norm(target[33, :2] - target[263, :2])
+    result = _draw(wanted, raster, choice["face"], (0, 0, shape[1], shape[0]))
+    size = float(np.linalg.norm(target[33, :2] - target[263, :2]))
     for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
-        if choice[region] == choice["face"]:
+        x0, y0, x1, y1 = box = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
+        if choice[region] == choice["face"] or x0 >= x1 or y0 >= y1:
             continue
-        mask = region_mask(target, polygons, shape, grow=0.10 * size, soft=0.05 * size)
-        layer = _draw(wanted, raster, choice[region])
-        result += mask[..., None] * (match_ring(layer, result, mask) - result)
+        inside = target[:, :2] - np.array([x0, y0])
+        mask = region_mask(inside, polygons, (y1 - y0, x1 - x0), grow=0.10 * size, soft=0.05 * size)
+        under = result[y0:y1, x0:x1]
+        layer = match_ring(_draw(wanted, raster, choice[region], box), under, mask)
+        under += cv2.merge([mask] * 3) * (layer - under)
     return result
 
 
 def match_ring(layer: np.ndarray, under: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Shift the layer's colours so that they agree with what lies under its soft edge."""
-    edge = (mask > 0.02) & (mask < 0.6)
-    if not edge.any():
-        return layer
-    return layer + (under[edge].mean(0) - layer[edge].mean(0))
+    edge = cv2.inRange(mask, 0.02, 0.6)
+    shift = np.subtract(cv2.mean(under, edge), cv2.mean(layer, edge))  # 0 where there is no edge
+    return cv2.add(layer, shift)
+
+
+def _around(target: np.ndarray, polygons: tuple[tuple[int, ...], ...], shape: tuple[int, int], margin: float) -> Box:
+    """The box inside a picture of H, W that holds some outlines and a margin; may be empty."""
+    points = target[list(sum(polygons, ())), :2]
+    low = np.clip(np.floor(points.min(0) - margin), 0, shape[::-1]).astype(int).tolist()
+    high = np.clip(np.ceil(points.max(0) + margin) + 1, 0, shape[::-1]).astype(int).tolist()
+    return low[0], low[1], high[0], high[1]
 
 
 def region_mask(
@@ -181,6 +191,6 @@ def region_mask(
     return cv2.GaussianBlur(mask, (0, 0), max(soft, 0.5)).astype(np.float32) / 255
 
 
-def _draw(wanted: Wanted, raster: Raster, index: int) -> np.ndarray:
-    positions = source_map(raster, mesh_points(wanted.landmarks[index]))
+def _draw(wanted: Wanted, raster: Raster, index: int, box: Box) -> np.ndarray:
+    positions = source_map(raster, mesh_points(wanted.landmarks[index]), box)
     return warp(wanted.picture(index), positions).astype(np.float32)

@@ -14,6 +14,8 @@ RIM = (468, 469, 471, 473, 474, 476)
 RING = 1.3
 """The mesh goes on beyond the outline by this factor, so that the matte's edge always has a picture."""
 
+Box = tuple[int, int, int, int]
+
 VERTICES = (*range(468), *RIM)
 
 
@@ -25,13 +27,14 @@ class Raster:
         triangle: (h, w) int32, -1 where none.
         weights: (h, w, 3) float32, barycentric.
         vertices: (m, 3) of the mesh.
-        shape: H, W of the picture that the grid stands for.
+        shape: H, W of the picture that the grid stands for; step: pixels for one cell.
     """
 
     triangle: np.ndarray
     weights: np.ndarray
     vertices: np.ndarray
     shape: tuple[int, int]
+    step: int
 
 
 def mesh_points(landmarks: np.ndarray) -> np.ndarray:
@@ -57,7 +60,7 @@ def triangulate(neutral: np.ndarray) -> np.ndarray:
     return Delaunay(points).simplices.astype(np.int32)
 
 
-def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int], step: float = 2.0) -> Raster:
+def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int], step: int = 2) -> Raster:
     """Find the mesh triangle of each cell of a target picture.
 
     Args:
@@ -66,52 +69,75 @@ def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int],
         shape: H, W of the picture.
         step: pixels for one grid cell: the map is linear inside a triangle, so a coarse grid serves.
     """
-    height, width = (max(2, round(n / step)) for n in shape)
-    scale = np.array([width / shape[1], height / shape[0]])
-    points = (target[:, :2] + 0.5) * scale - 0.5
+    height, width = (-(-n // step) for n in shape)
+    points = (target[:, :2] + 0.5) / step - 0.5
     far_first = triangles[np.argsort(-target[triangles, 2].mean(1), kind="stable")]
-    corner = points[far_first]
-    a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
+    forms = _barycentric(points[far_first])
+    top = np.clip(np.ceil(points[far_first, 1].min(1)), 0, height).astype(np.int64)
+    rows = np.clip(np.floor(points[far_first, 1].max(1)) + 1, 0, height).astype(np.int64) - top
+    which, y = _spread(rows, top)
+    # In a row each weight bounds x on one side; cells on an edge belong to both triangles.
+    slope = forms[which, :, 0]
+    slope = np.where(abs(slope) < 1e-12, 1e-12, slope)
+    bound = -(1e-4 + forms[which, :, 1] * y[:, None] + forms[which, :, 2]) / slope
+    left = np.clip(np.ceil(np.where(slope > 0, bound, -np.inf).max(1)), 0, width).astype(np.int64)
+    right = np.clip(np.floor(np.where(slope < 0, bound, np.inf).min(1)) + 1, 0, width).astype(np.int64)
+    span, x = _spread(right - left, left)
+    triangle = np.full(height * width, -1, np.int32)
+    triangle[y[span] * width + x] = which[span]  # in order: the last, nearest one stays
+    cell = np.flatnonzero(triangle >= 0)
+    y, x = np.divmod(cell, width)
+    form = forms[triangle[cell]]
+    weights = np.zeros((height * width, 3), np.float32)
+    weights[cell] = form[..., 0] * x[:, None] + form[..., 1] * y[:, None] + form[..., 2]
+    return Raster(triangle.reshape(height, width), weights.reshape(height, width, 3), far_first, shape, step)
+
+
+def _barycentric(corners: np.ndarray) -> np.ndarray:
+    """The three weights of triangles (m, 3, 2) as affine forms of x and y: (m, 3 weights, 3 factors of x, y, 1).
+
+    Triangles without an area get the weight -1 everywhere.
+    """
+    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (b[:, 1] - a[:, 1])
-    low = np.clip(np.ceil(corner.min(1)), 0, (width, height)).astype(np.int64)
-    high = np.clip(np.floor(corner.max(1)) + 1, 0, (width, height)).astype(np.int64)
-    size = np.maximum(high - low, 0)
-    count = np.where(abs(area) > 1e-6, size[:, 0] * size[:, 1], 0)
-    which = np.repeat(np.arange(len(count)), count)
-    inside = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-    x = low[which, 0] + inside % np.maximum(size[which, 0], 1)
-    y = low[which, 1] + inside // np.maximum(size[which, 0], 1)
-    # Barycentric weights are linear in x and y: one affine form for each triangle and weight.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        vx, vy = (c[:, 1] - a[:, 1]) / area, (a[:, 0] - c[:, 0]) / area
-        wx, wy = (a[:, 1] - b[:, 1]) / area, (b[:, 0] - a[:, 0]) / area
-    dx, dy = x - a[which, 0], y - a[which, 1]
-    v = vx[which] * dx + vy[which] * dy
-    w = wx[which] * dx + wy[which] * dy
-    hit = (v >= -1e-4) & (w >= -1e-4) & (v + w <= 1 + 1e-4)
-    x, y, v, w, which = x[hit], y[hit], v[hit], w[hit], which[hit]
-    triangle = np.full((height, width), -1, np.int32)
-    triangle[y, x] = which  # in order: the last, nearest one stays
-    top = triangle[y, x] == which
-    weights = np.zeros((height, width, 3), np.float32)
-    weights[y[top], x[top]] = np.stack([1 - v[top] - w[top], v[top], w[top]], 1)
-    return Raster(triangle, weights, far_first, shape)
+    forms = np.zeros((len(corners), 3, 3))
+    for k, (p, q) in enumerate(((b, c), (c, a), (a, b))):
+        forms[:, k] = np.stack([p[:, 1] - q[:, 1], q[:, 0] - p[:, 0], p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]], 1)
+    flat = abs(area) <= 1e-6
+    forms /= np.where(flat, 1, area)[:, None, None]
+    forms[flat] = (0, 0, -1)
+    return forms
 
 
-def source_map(raster: Raster, source: np.ndarray) -> np.ndarray:
+def _spread(count: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For runs of `count` numbers from `first` on: the run that each number belongs to, and the number."""
+    count = np.maximum(count, 0)
+    run = np.repeat(np.arange(len(count)), count)
+    return run, np.arange(len(run)) + (first - (np.cumsum(count) - count))[run]
+
+
+def source_map(raster: Raster, source: np.ndarray, box: Box | None = None) -> np.ndarray:
     """For each target pixel the source picture's x, y: (H, W, 2) float32, for `cv2.remap`; -1 where no mesh is.
 
     Args:
         raster: of the target.
         source: (k, 2 or 3) the same vertices in the source picture's pixels.
+        box: x0, y0, x1, y1, the part of the target that is wanted; None: all of it.
     """
-    corner = np.asarray(source, np.float32)[raster.vertices, :2]
-    cells = np.einsum("hwk,hwkc->hwc", raster.weights, corner[raster.triangle])
-    cells[raster.triangle < 0] = -1
-    height, width = raster.shape
-    if cells.shape[:2] == raster.shape:
-        return cells
-    return cv2.resize(cells, (width, height), interpolation=cv2.INTER_LINEAR)
+    step, (x0, y0, x1, y1) = raster.step, box or (0, 0, raster.shape[1], raster.shape[0])
+    # One cell more on each side, so that the part is interpolated as the whole would be.
+    left, top = max(0, x0 // step - 1), max(0, y0 // step - 1)
+    part = np.s_[top : -(-y1 // step) + 1, left : -(-x1 // step) + 1]
+    triangle, weights = raster.triangle[part], raster.weights[part]
+    corner = np.asarray(source, np.float32)[raster.vertices, :2].reshape(-1, 6)
+    corner = np.concatenate([corner, np.full((1, 6), -1, np.float32)])[triangle]
+    cells = weights[..., :1] * corner[..., :2]
+    cells += weights[..., 1:2] * corner[..., 2:4]
+    cells += weights[..., 2:] * corner[..., 4:]
+    cells[triangle < 0] = -1
+    if step > 1:
+        cells = cv2.resize(cells, (cells.shape[1] * step, cells.shape[0] * step), interpolation=cv2.INTER_LINEAR)
+    return cells[y0 - top * step : y1 - top * step, x0 - left * step : x1 - left * step]
 
 
 def warp(picture: np.ndarray, positions: np.ndarray) -> np.ndarray:

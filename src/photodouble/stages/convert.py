@@ -5,7 +5,9 @@ The output, its matte and its record appear under their names only when they are
 
 import shutil
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -33,6 +35,12 @@ from photodouble.stages.render_record import RenderRecord
 STAGE = "convert"
 SMALLEST = 8
 """Pixels: a face narrower than this is left alone."""
+
+DRAWERS = 2
+"""Threads that draw faces into frames, while another one decodes and the caller's encodes."""
+
+HELD = 100_000_000
+"""Bytes of 8-bit frames that a batch may hold."""
 
 
 @dataclass(frozen=True)
@@ -203,27 +211,44 @@ def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, kept: Path) -> Iter
 def _composited(
     clip: Clip, shot: Shot, generator: Generator, hands: Hands
 ) -> Iterator[tuple[Frame, np.ndarray, bool]]:
-    """Each frame of the plate, finished, with its matte and whether a face was drawn."""
+    """Each frame of the plate, finished, with its matte and whether a face was drawn; others draw ahead of its use."""
+    most = max(1, min(generator.batch, HELD // (3 * clip.width * clip.height)))
+    pending: deque[Future[list[tuple[Frame, np.ndarray, bool]]]] = deque()
+    with ThreadPoolExecutor(DRAWERS) as pool:
+        for some in _batches(_walk(clip, shot), most):
+            pending.append(pool.submit(_finished, some, generator, hands))
+            if len(pending) > DRAWERS:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+
+
+def _batches(
+    walk: Iterator[tuple[Frame, PlateFace | None]], most: int
+) -> Iterator[list[tuple[Frame, PlateFace | None]]]:
+    """Runs of frames with up to `most` faces."""
     waiting: list[tuple[Frame, PlateFace | None]] = []
     count = 0
-    for frame, face in _walk(clip, shot):
+    for frame, face in walk:
         waiting.append((frame, face))
         count += face is not None
-        if count >= generator.batch or len(waiting) >= 2 * generator.batch:
-            yield from _finished(waiting, generator, hands)
+        if count >= most or len(waiting) >= 2 * most:
+            yield waiting
             waiting, count = [], 0
-    yield from _finished(waiting, generator, hands)
+    if waiting:
+        yield waiting
 
 
 def _finished(
     waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands
-) -> Iterator[tuple[Frame, np.ndarray, bool]]:
+) -> list[tuple[Frame, np.ndarray, bool]]:
     drawn = iter(generator.draw([face for _, face in waiting if face is not None]))
-    for frame, face in waiting:
-        if face is None:
-            yield frame, np.zeros(frame.image.shape[:2], np.float32), False
-            continue
-        yield _into(frame, face, next(drawn), hands)
+    return [
+        (frame, np.zeros(frame.image.shape[:2], np.float32), False)
+        if face is None
+        else _into(frame, face, next(drawn), hands)
+        for frame, face in waiting
+    ]
 
 
 def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands) -> tuple[Frame, np.ndarray, bool]:
