@@ -111,7 +111,7 @@ def speed(contender: Contender, device: str, rounds: int) -> dict[str, float]:
 def race(contender: Contender, folder: Path, minutes: float, device: str) -> list[dict[str, float]]:
     """Train and return the held-out figures against seconds."""
     rows = []
-    pace = Pace(tick=1.0, evaluate=10.0)
+    pace = Pace(tick=1.0, evaluate=10.0, evaluate_share=0.2)
     for event in fit(contender.task, folder, Budget(minutes=minutes), device=device, pace=pace, patience=None):
         if isinstance(event, Ticked):
             print(f"\r{event.seconds:6.0f} s {event.images_per_second:7.1f} faces/s", end="", flush=True)

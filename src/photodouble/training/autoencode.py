@@ -13,7 +13,7 @@ from photodouble.training.losses import l1, ssim
 from photodouble.training.task import Average, Schedule
 
 SIZE = 64
-HELD_OUT = 48
+HELD_OUT = 24
 SHOWN = 6
 
 
