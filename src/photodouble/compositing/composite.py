@@ -22,7 +22,7 @@ class Composited:
 
 
 def face_box(landmarks: np.ndarray, shape: tuple[int, int], margin: float = 0.12) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 (far edges excluded) of the face's outline with a margin, inside a picture of H, W; may be empty."""
+    """x0, y0, x1, y1 (far edges excluded) of the outline with a margin, inside a picture of H, W; may be empty."""
     outline = np.asarray(landmarks)[list(OVAL), :2]
     low, high = outline.min(0), outline.max(0)
     pad = (high - low) * margin

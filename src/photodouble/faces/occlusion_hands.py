@@ -65,7 +65,7 @@ class PalmDetector:
 
     def __init__(self, path: Path | None = None, threshold: float = 0.3) -> None:
         """Load it from `path`, by default fetched once through `photodouble.weights`; scores below are dropped."""
-        self._model = _interpreter((path or weights.path("palm_detection")).read_bytes(), 1)
+        self._model = _interpreter((path or weights.path("palm_detection")).read_bytes(), 2)
         self._input = self._model.get_input_details()[0]["index"]
         self._boxes, self._scores = (item["index"] for item in self._model.get_output_details())
         self._anchors = _anchors()
@@ -108,7 +108,7 @@ class HandLandmarker:
 
     def __init__(self, path: Path | None = None) -> None:
         """Load it from `path`, by default fetched once through `photodouble.weights`."""
-        self._model = _interpreter((path or weights.path("hand_landmark")).read_bytes(), 1)
+        self._model = _interpreter((path or weights.path("hand_landmark")).read_bytes(), 2)
         self._input = self._model.get_input_details()[0]["index"]
         outputs = {item["name"]: item["index"] for item in self._model.get_output_details()}
         self._points, self._presence = outputs["Identity"], outputs["Identity_1"]

@@ -188,7 +188,7 @@ def region_mask(
         points = np.round(target[list(polygon), :2] * 16).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, 4)
         cv2.polylines(mask, [points], True, 255, max(1, round(2 * grow)), cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(mask, (0, 0), max(soft, 0.5)).astype(np.float32) / 255
+    return cv2.GaussianBlur(mask * np.float32(1 / 255), (0, 0), max(soft, 0.5))
 
 
 def _draw(wanted: Wanted, raster: Raster, index: int, box: Box) -> np.ndarray:

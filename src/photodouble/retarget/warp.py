@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy.spatial import Delaunay
 
-from photodouble.faces.topology import LEFT_IRIS, LIPS_INNER, OVAL, RIGHT_IRIS
+from photodouble.faces.topology import LIPS_INNER, OVAL
 
 RIM = (468, 469, 471, 473, 474, 476)
 """Of the irises the mesh uses the centre and the two sides: lids cover the others."""
@@ -25,7 +25,7 @@ class Raster:
 
     Attributes:
         triangle: (h, w) int32, -1 where none.
-        weights: (h, w, 3) float32, barycentric.
+        weights: (3, h, w) float32, barycentric; of no meaning where there is no triangle.
         vertices: (m, 3) of the mesh.
         shape: H, W of the picture that the grid stands for; step: pixels for one cell.
     """
@@ -83,14 +83,13 @@ def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int],
     left = np.clip(np.ceil(np.where(slope > 0, bound, -np.inf).max(1)), 0, width).astype(np.int64)
     right = np.clip(np.floor(np.where(slope < 0, bound, np.inf).min(1)) + 1, 0, width).astype(np.int64)
     span, x = _spread(right - left, left)
-    triangle = np.full(height * width, -1, np.int32)
-    triangle[y[span] * width + x] = which[span]  # in order: the last, nearest one stays
-    cell = np.flatnonzero(triangle >= 0)
-    y, x = np.divmod(cell, width)
-    form = forms[triangle[cell]]
-    weights = np.zeros((height * width, 3), np.float32)
-    weights[cell] = form[..., 0] * x[:, None] + form[..., 1] * y[:, None] + form[..., 2]
-    return Raster(triangle.reshape(height, width), weights.reshape(height, width, 3), far_first, shape, step)
+    triangle = np.full((height, width), -1, np.int32)
+    triangle.ravel()[y[span] * width + x] = which[span]  # in order: the last, nearest one stays
+    weights = np.empty((3, height, width), np.float32)
+    x, y = np.arange(width), np.arange(height)[:, None]
+    for weight, (by_x, by_y, one) in zip(weights, np.moveaxis(forms, 0, 2), strict=True):
+        weight[:] = by_x[triangle] * x + by_y[triangle] * y + one[triangle]
+    return Raster(triangle, weights, far_first, shape, step)
 
 
 def _barycentric(corners: np.ndarray) -> np.ndarray:
@@ -128,13 +127,13 @@ def source_map(raster: Raster, source: np.ndarray, box: Box | None = None) -> np
     # One cell more on each side, so that the part is interpolated as the whole would be.
     left, top = max(0, x0 // step - 1), max(0, y0 // step - 1)
     part = np.s_[top : -(-y1 // step) + 1, left : -(-x1 // step) + 1]
-    triangle, weights = raster.triangle[part], raster.weights[part]
-    corner = np.asarray(source, np.float32)[raster.vertices, :2].reshape(-1, 6)
-    corner = np.concatenate([corner, np.full((1, 6), -1, np.float32)])[triangle]
-    cells = weights[..., :1] * corner[..., :2]
-    cells += weights[..., 1:2] * corner[..., 2:4]
-    cells += weights[..., 2:] * corner[..., 4:]
-    cells[triangle < 0] = -1
+    triangle = raster.triangle[part]
+    # As complex numbers x and y are gathered and weighted together.
+    points = np.ascontiguousarray(np.asarray(source)[:, :2], np.float32).view(np.complex64)[:, 0]
+    corners = points[raster.vertices.T]
+    total = sum(weight[part] * corner[triangle] for weight, corner in zip(raster.weights, corners, strict=True))
+    total[triangle < 0] = -1 - 1j
+    cells = total.view(np.float32).reshape(*triangle.shape, 2)
     if step > 1:
         cells = cv2.resize(cells, (cells.shape[1] * step, cells.shape[0] * step), interpolation=cv2.INTER_LINEAR)
     return cells[y0 - top * step : y1 - top * step, x0 - left * step : x1 - left * step]
