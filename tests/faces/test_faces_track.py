@@ -9,6 +9,7 @@ import pytest
 from photodouble.faces import SAME_PERSON, Tracker
 from photodouble.faces.gather import Gathered
 from photodouble.faces.people import Tracks, join, match
+from photodouble.faces.track import finish
 from photodouble.media import Frame, open_clip
 
 
@@ -45,6 +46,38 @@ def test_one_face_is_one_track_and_the_detector_rests(shot, parts):
     assert embedded == list(range(0, len(shot), 12))
     first, second = faces[0][0].embedding, faces[12][0].embedding
     assert float(first @ second) > SAME_PERSON
+
+
+class Glancing(Counting):
+    """One whose glances are counted apart."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.quick = Counting(inner.glance())
+
+    def glance(self):
+        return self.quick
+
+
+def test_most_looks_for_new_faces_are_glances(shot, parts):
+    detector = Glancing(parts["detector"])
+    tracker = Tracker(**{**parts, "detector": detector}, every=3)
+    for one in shot[:26]:
+        assert len(tracker.step(one)) == 1
+    # The first frame is searched whole; then every third is a glance, but each fourth of those looks is not.
+    assert (detector.calls, detector.quick.calls) == (3, 6)
+
+
+def test_faces_finished_together_are_those_finished_one_by_one(shot, parts):
+    tracker = Tracker(**parts)
+    alone = [face for one in shot[:6] for face in tracker.step(one)]
+    tracker.reset()
+    raw = [face for one in shot[:6] for face in tracker.follow(one)]
+    assert not any(face.pose.any() or face.quality for face in raw)
+    together = finish(raw)
+    assert np.array_equal([face.pose for face in alone], [face.pose for face in together])
+    assert [face.quality for face in alone] == [face.quality for face in together]
+    assert finish([]) == []
 
 
 def test_same_frames_give_the_same_faces(shot, parts):

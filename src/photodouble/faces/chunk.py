@@ -17,7 +17,7 @@ from photodouble.faces import store
 from photodouble.faces.alignment import FACE, alignment, crop
 from photodouble.faces.face import Face
 from photodouble.faces.faceset import encode
-from photodouble.faces.track import Tracker, eight_bit
+from photodouble.faces.track import Tracker, eight_bit, finish
 from photodouble.files import atomic
 from photodouble.media.frame import Frame
 
@@ -91,7 +91,7 @@ def make_chunk(
                 break
             if watch is not None:
                 watch.see(frame)
-            found = tracker.look(frame) if still else tracker.step(frame)
+            found = tracker.look(frame) if still else tracker.follow(frame)
             image = eight_bit(frame.image)
             for face in found:
                 face.track = numbers.setdefault(face.track, len(numbers))
@@ -107,7 +107,8 @@ def make_chunk(
         encoded = [job.result() for job in jpegs] if store_crops else [b""] * len(faces)
     if watch is not None and done:
         watch.close()
-    matrices = [alignment(face.landmarks, crop_size, FACE) for face in faces]
+    finish(faces)
+    matrices = list(alignment(np.stack([face.landmarks for face in faces]), crop_size, FACE)) if faces else []
     rows = store.table(faces, [source] * len(faces), matrices, [""] * len(faces), encoded)
     with atomic(path) as part, store.writer(part, {}) as out:
         out.add_key_value_metadata({"chunk": json.dumps(asdict(ChunkInfo(done, with_face, not ended)))})

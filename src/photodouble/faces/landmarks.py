@@ -45,7 +45,7 @@ class Landmarker:
         with zipfile.ZipFile(path or weights.path("face_landmarker")) as task:
             self._mesh = _interpreter(task.read("face_landmarks_detector.tflite"), threads)
             self._expression = _interpreter(task.read("face_blendshapes.tflite"), 1)
-        self._mesh_input = self._mesh.get_input_details()[0]["index"]
+        self._mesh_input = self._mesh.tensor(self._mesh.get_input_details()[0]["index"])
         outputs = {item["name"]: item["index"] for item in self._mesh.get_output_details()}
         self._points, self._presence = outputs["Identity"], outputs["Identity_1"]
         self._expression_input = self._expression.get_input_details()[0]["index"]
@@ -61,7 +61,8 @@ class Landmarker:
         """
         matrix = roi.matrix(SIDE)
         picture = crop(image, matrix, SIDE, cv2.INTER_LINEAR)
-        self._mesh.set_tensor(self._mesh_input, picture[None].astype(np.float32) * np.float32(1 / 255))
+        # Straight into the model's own memory; the view must be gone when the model runs.
+        np.multiply(picture, np.float32(1 / 255), out=self._mesh_input()[0])
         self._mesh.invoke()
         raw = self._mesh.get_tensor(self._points).reshape(478, 3)
         logit = float(self._mesh.get_tensor(self._presence).reshape(()))

@@ -10,12 +10,12 @@ def sharpness(image: np.ndarray) -> float:
     """Variance of the Laplacian of a face crop.
 
     Args:
-        image: S x S x 3 RGB uint8; taken to 112 x 112 grey first so that figures compare across sizes.
+        image: S x S x 3 RGB or S x S grey, uint8; taken to 112 x 112 grey first so that figures compare across sizes.
 
     Returns:
         0 for a flat picture; above about 100 the face is sharp at this size.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     if grey.shape != (SIDE, SIDE):
         grey = cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())

@@ -19,6 +19,9 @@ from photodouble.media.frame import Frame
 PRESENT = 0.5
 """Least presence for a face to be there, as in MediaPipe."""
 
+THOROUGH = 4
+"""Every so many looks for new faces are thorough ones, the others glances at a small copy."""
+
 DOUBTFUL = 0.15
 """Least presence for a followed face to be there if the detector sees one there too: full profiles come down to it."""
 
@@ -62,7 +65,7 @@ class Tracker:
         self,
         detector: Detector | None = None,
         every: int = 24,
-        embed_every: int = 40,
+        embed_every: int = 64,
         landmarker: Landmarker | None = None,
         embedder: Embedder | None = None,
     ) -> None:
@@ -70,13 +73,16 @@ class Tracker:
 
         Args:
             detector: what finds new faces; YuNet by default.
-            every: frames between two looks for new faces while others are followed.
+            every: frames between two looks for new faces while others are followed. All but each `THOROUGH`-th are
+                glances if the detector can glance (like `YuNet.glance`).
             embed_every: frames of a track between two of its embeddings; 0 for none at all. Faces in between have
                 embeddings of zeros: their track's are theirs.
             landmarker, embedder: given so that several trackers share them.
         """
         self._detector = detector or create_detector("yunet")
-        self._landmarker = landmarker or Landmarker(threads=2)
+        glance = getattr(self._detector, "glance", None)
+        self._glance: Detector = glance() if glance else self._detector
+        self._landmarker = landmarker or Landmarker()
         self._embedder = (embedder or Embedder()) if embed_every else None
         self._every, self._embed_every = every, embed_every
         self._next = 0
@@ -86,10 +92,14 @@ class Tracker:
         """Forget all faces. Numbers of tracks go on, none is used twice."""
         self._tracks: list[_Track] = []
         self._thumbnail: np.ndarray | None = None
-        self._since = 0
+        self._since = self._glances = 0
 
     def step(self, frame: Frame) -> list[Face]:
         """Faces of the next frame, the longest followed first."""
+        return finish(self.follow(frame))
+
+    def follow(self, frame: Frame) -> list[Face]:
+        """Like `step`, but `pose` and `quality` are left for `finish`, which is far cheaper for many faces at once."""
         image = eight_bit(frame.image)
         thumbnail = _thumbnail(image)
         if self._thumbnail is not None and _is_cut(self._thumbnail, thumbnail):
@@ -104,10 +114,15 @@ class Tracker:
         self._tracks = _distinct([track for track in self._tracks if track.missed <= PATIENCE])
         self._since += 1
         unsure = any(track.missed or track.doubtful for track in self._tracks)
-        if self._since >= self._every or not self._tracks or unsure:
+        if not self._tracks or unsure or (self._since >= self._every and self._glances >= THOROUGH - 1):
+            self._since = self._glances = 0
+            self._find(image, self._detector)
+        elif self._since >= self._every:
             self._since = 0
-            self._find(image)
-        return [self._face(track, image, frame) for track in self._tracks if track.missed == 0]
+            self._glances += 1
+            self._find(image, self._glance)
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if self._tracks else image
+        return [self._face(track, image, grey, frame) for track in self._tracks if track.missed == 0]
 
     def look(self, frame: Frame) -> list[Face]:
         """Faces of a picture that stands for itself: nothing is followed, each face begins a track."""
@@ -116,9 +131,9 @@ class Tracker:
         self.reset()
         return faces
 
-    def _find(self, image: np.ndarray) -> None:
+    def _find(self, image: np.ndarray, detector: Detector) -> None:
         """Add the faces that the detector sees and no track holds; take up lost tracks."""
-        detections = self._detector.detect(image)
+        detections = detector.detect(image)
         for track in self._tracks:
             if track.doubtful and not any(_same(detection.box, track.box) for detection in detections):
                 track.missed += 1
@@ -142,15 +157,12 @@ class Tracker:
         self._next += 1
         return self._next - 1
 
-    def _face(self, track: _Track, image: np.ndarray, frame: Frame) -> Face:
+    def _face(self, track: _Track, image: np.ndarray, grey: np.ndarray, frame: Frame) -> Face:
         points = track.last.points
-        turned = pose(points)
-        sharp = sharpness(crop(image, alignment(points, SIDE), SIDE, cv2.INTER_LINEAR))
-        right, left = eye_centres(points)
         embedding = np.zeros(128, np.float32)
         if self._embedder is not None and track.seen % self._embed_every == 0:
             embedding = self._embedder(image, points)
-            if abs(turned[:2]).max() < FRONTAL:
+            if abs(pose(points)[:2]).max() < FRONTAL:
                 if track.embedding is not None and float(track.embedding @ embedding) < STRANGER:
                     track.number, track.seen = self._number(), 0
                 track.embedding = embedding
@@ -161,13 +173,24 @@ class Tracker:
             score=track.last.presence,
             landmarks=points,
             blendshapes=track.last.blendshapes,
-            pose=turned,
+            pose=np.zeros(3, np.float32),
             embedding=embedding,
-            sharpness=sharp,
-            quality=quality(sharp, float(np.linalg.norm(left - right)), turned),
+            sharpness=sharpness(crop(grey, alignment(points, SIDE), SIDE, cv2.INTER_LINEAR)),
             track=track.number,
             pts=frame.pts,
         )
+
+
+def finish(faces: list[Face]) -> list[Face]:
+    """Fill in `pose` and `quality` of faces from `Tracker.follow`; the same list."""
+    if faces:
+        points = np.stack([face.landmarks for face in faces])
+        right, left = eye_centres(points)
+        apart = np.linalg.norm(left - right, axis=-1)
+        for face, turned, distance in zip(faces, pose(points), apart, strict=True):
+            face.pose = turned
+            face.quality = quality(face.sharpness, float(distance), turned)
+    return faces
 
 
 def find_faces(image: np.ndarray, make: Callable[[], Tracker] = Tracker) -> list[Face]:
@@ -229,8 +252,9 @@ def _distinct(tracks: list[_Track]) -> list[_Track]:
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:
     """A 32 x 32 grey copy, float32."""
-    step = max(min(image.shape[:2]) // 128, 1)
-    small = cv2.resize(image[::step, ::step], (32, 32), interpolation=cv2.INTER_AREA)
+    if min(image.shape[:2]) > 128:
+        image = cv2.resize(image, (128, 128), interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
