@@ -88,6 +88,8 @@ def _plain(model: onnx.ModelProto) -> onnx.ModelProto:
             known[node.output[0]] = _dequantize([known[name] for name in node.input], options)
         elif constant and node.op_type == "Reshape":
             known[node.output[0]] = known[node.input[0]].reshape(known[node.input[1]])
+        elif node.op_type == "PRelu" and node.input[1] in known:
+            kept += _leaky(node, known)
         else:
             kept.append(node)
     used = {name for node in kept for name in node.input}
@@ -104,6 +106,19 @@ def _plain(model: onnx.ModelProto) -> onnx.ModelProto:
     for item in (graph.input[0], graph.output[0]):
         item.type.tensor_type.shape.dim[0].dim_param = "faces"
     return model
+
+
+def _leaky(node: onnx.NodeProto, known: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
+    """PRelu as slope * x + (1 - slope) * max(x, 0): ONNX Runtime's own takes two fifths of the network's time."""
+    (x, slope), y = node.input, node.output[0]
+    known[f"{slope}_rest"] = 1 - known[slope]
+    make = onnx.helper.make_node
+    return [
+        make("Relu", [x], [f"{y}_positive"]),
+        make("Mul", [f"{y}_positive", f"{slope}_rest"], [f"{y}_rest"]),
+        make("Mul", [x, slope], [f"{y}_leak"]),
+        make("Add", [f"{y}_rest", f"{y}_leak"], [y]),
+    ]
 
 
 def _dequantize(inputs: list[np.ndarray], options: dict) -> np.ndarray:
