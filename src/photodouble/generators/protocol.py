@@ -5,7 +5,6 @@ from typing import Protocol
 
 import numpy as np
 
-
 Box = tuple[int, int, int, int]
 
 
@@ -53,10 +52,11 @@ class Generator(Protocol):
     """
 
     name: str
-    model_digest: str | None
     batch: int
+
+    @property
+    def model_digest(self) -> str | None:
+        """Of the weights."""
 
     def draw(self, faces: list[PlateFace]) -> list[Drawn]:
         """Draw some faces."""
-
-

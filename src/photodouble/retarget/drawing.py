@@ -3,7 +3,17 @@
 import cv2
 import numpy as np
 
-from photodouble.faces.topology import BROWS, LEFT_EYE, LEFT_IRIS, LIPS_INNER, LIPS_OUTER, NOSE, OVAL, RIGHT_EYE, RIGHT_IRIS
+from photodouble.faces.topology import (
+    BROWS,
+    LEFT_EYE,
+    LEFT_IRIS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    NOSE,
+    OVAL,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+)
 
 SHIFT = 4
 """Binary digits behind the point in OpenCV's coordinates."""

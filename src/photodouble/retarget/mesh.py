@@ -13,7 +13,18 @@ import numpy as np
 from photodouble.faces.pose import pose
 from photodouble.faces.topology import BLENDSHAPES, BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 from photodouble.retarget.path import choose
-from photodouble.retarget.shape import EYES, Posed, Proportions, gaze, look, neutral_shape, opening, proportions, transfer, unpose
+from photodouble.retarget.shape import (
+    EYES,
+    Posed,
+    Proportions,
+    gaze,
+    look,
+    neutral_shape,
+    opening,
+    proportions,
+    transfer,
+    unpose,
+)
 from photodouble.retarget.warp import Box, Raster, mesh_points, rasterise, source_map, triangulate, warp
 
 LIPS = (*LIPS_OUTER, *LIPS_INNER)
@@ -110,12 +121,12 @@ def targets(difference: Proportions, plate_landmarks: np.ndarray) -> tuple[np.nd
 
 def compare(wanted: Wanted, landmarks: np.ndarray, blendshapes: np.ndarray) -> Proportions:
     """How the plate's person, landmarks (t, 478, 3) and blendshapes (t, 52), differs from the wanted one."""
-    return proportions(unpose(landmarks), look(blendshapes, pose(landmarks)), wanted.posed, look(wanted.blendshapes, wanted.angles))
+    return proportions(
+        unpose(landmarks), look(blendshapes, pose(landmarks)), wanted.posed, look(wanted.blendshapes, wanted.angles)
+    )
 
 
-def target_features(
-    difference: Proportions, landmarks: np.ndarray, blendshapes: np.ndarray
-) -> dict[str, np.ndarray]:
+def target_features(difference: Proportions, landmarks: np.ndarray, blendshapes: np.ndarray) -> dict[str, np.ndarray]:
     """What pictures are wanted for plate frames, (t, d) for each region."""
     shapes, _ = targets(difference, landmarks)
     angles = pose(landmarks)

@@ -192,9 +192,7 @@ def gaze(shapes: np.ndarray, lids: tuple[int, ...], iris: tuple[int, ...]) -> np
     )
 
 
-def _place_iris(
-    result: np.ndarray, shapes: np.ndarray, lids: tuple[int, ...], iris: tuple[int, ...]
-) -> None:
+def _place_iris(result: np.ndarray, shapes: np.ndarray, lids: tuple[int, ...], iris: tuple[int, ...]) -> None:
     look = gaze(shapes, lids, iris)
     outer, inner = result[:, lids[0], :2], result[:, lids[8], :2]
     axis = inner - outer

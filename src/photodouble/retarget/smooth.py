@@ -1,5 +1,9 @@
 """Landmarks without the detector's tremble."""
 
+from itertools import pairwise
+
+from itertools import pairwise
+
 import numpy as np
 
 KERNEL = np.array([-3, 12, 17, 12, -3]) / 35
@@ -13,7 +17,7 @@ def smooth(landmarks: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """
     result = np.array(landmarks, np.float32)
     bounds = [*np.flatnonzero(starts | (np.arange(len(starts)) == 0)), len(starts)]
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         if high - low < len(KERNEL):
             continue
         part = landmarks[low:high]

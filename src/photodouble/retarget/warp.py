@@ -16,6 +16,8 @@ RING = 1.3
 
 Box = tuple[int, int, int, int]
 
+NOTHING = np.empty(0)
+
 VERTICES = (*range(468), *RIM)
 
 
@@ -141,4 +143,4 @@ def source_map(raster: Raster, source: np.ndarray, box: Box | None = None) -> np
 
 def warp(picture: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Take the picture's colours at `positions` (H, W, 2); same dtype, bicubic, the edge repeated outside."""
-    return cv2.remap(picture, positions, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.remap(picture, positions, NOTHING, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

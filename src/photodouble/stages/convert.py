@@ -3,10 +3,12 @@
 The output, its matte and its record appear under their names only when they are whole and marked.
 """
 
+import hashlib
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator as Steps
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
@@ -90,7 +92,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     generator = load_generator(project, config.model, config.target, wanted)
     total = clip.estimated_frames
     yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
-    hands = yield from seek_hands(clip, faces, rows, folder / "hands.npz")
+    hands = yield from seek_hands(clip, faces, rows, folder)
     shot = plan_shot(wanted, faces, rows)
     label = any(record.basis == "research" for record in records.values())
     unsigned = folder / f"unsigned{config.output.suffix}"
@@ -176,7 +178,7 @@ def make_folder(folder: Path) -> None:
         raise explain(error, folder) from error
 
 
-def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Iterator[Event]:
+def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[Event, None, FaceSet]:
     """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
     own = project.faces(config.source)
     path = str(open_clip(config.plate).path)
@@ -191,9 +193,10 @@ def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Iterat
     return FaceSet.open(folder / "faces")
 
 
-def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, kept: Path) -> Iterator[Event]:
-    """The hands in front of the plate's face (returned): found in a pass of their own, or earlier."""
-    if kept.is_file() and kept.stat().st_mtime > max(clip.path.stat().st_mtime, faces.folder.stat().st_mtime):
+def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, folder: Path) -> Steps[Event, None, Hands]:
+    """The hands in front of the plate's face (returned): found in a pass of their own, or earlier and kept."""
+    kept = folder / f"hands-{_state([*(clip.files or [clip.path]), faces.folder / 'faces.parquet'])}.npz"
+    if kept.is_file():
         return Hands.load(kept)
     seeker, at = HandSeeker(), 0
     for frame in ahead(clip.frames(dtype=np.uint8), 3):
@@ -208,9 +211,13 @@ def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, kept: Path) -> Iter
     return hands
 
 
-def _composited(
-    clip: Clip, shot: Shot, generator: Generator, hands: Hands
-) -> Iterator[tuple[Frame, np.ndarray, bool]]:
+def _state(files: Sequence[Path]) -> str:
+    """Changes when one of the files does."""
+    known = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
+
+
+def _composited(clip: Clip, shot: Shot, generator: Generator, hands: Hands) -> Iterator[tuple[Frame, np.ndarray, bool]]:
     """Each frame of the plate, finished, with its matte and whether a face was drawn; others draw ahead of its use."""
     most = max(1, min(generator.batch, HELD // (3 * clip.width * clip.height)))
     pending: deque[Future[list[tuple[Frame, np.ndarray, bool]]]] = deque()
@@ -302,5 +309,3 @@ def _told(record: ConsentRecord) -> dict[str, Any]:
 
 def _shown(event: Event) -> bool:
     return not isinstance(event, Result)
-
-
