@@ -44,7 +44,7 @@ def init_project(root: Path) -> Project:
     except OSError as error:
         raise BadInput(f"Cannot make the project folder {root}: {error.strerror}.") from error
     if not (root / MARKER).exists():
-        write_bytes(root / MARKER, b"# A photodouble project: identities/, models/ and renders/ lie beside this file.\n")
+        write_bytes(root / MARKER, b"# A photodouble project: identities/, models/ and renders/ lie here.\n")
     return Project(root)
 
 

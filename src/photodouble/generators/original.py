@@ -16,6 +16,7 @@ class OriginalGenerator:
     """Draws with a trained `original`; where its crop ends, so does its face."""
 
     name = "original"
+    model_digest: str | None
     batch = 16
 
     def __init__(self, module: nn.Module, identity: int, model_digest: str) -> None:

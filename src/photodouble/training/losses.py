@@ -17,7 +17,9 @@ def ssim_map(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     unbiased = count / (count - 1)
     channels = a.shape[1]
     stacked = torch.cat((a, b, a * a, b * b, a * b), dim=1)
-    mean_a, mean_b, aa, bb, ab = F.avg_pool2d(stacked, WINDOW, stride=1).split(channels, dim=1)
+    # A square mean is a mean of rows, then of columns: 14 additions a pixel instead of 49.
+    rows = F.avg_pool2d(stacked, (1, WINDOW), stride=1)
+    mean_a, mean_b, aa, bb, ab = F.avg_pool2d(rows, (WINDOW, 1), stride=1).split(channels, dim=1)
     variance_a = unbiased * (aa - mean_a * mean_a)
     variance_b = unbiased * (bb - mean_b * mean_b)
     covariance = unbiased * (ab - mean_a * mean_b)

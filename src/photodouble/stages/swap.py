@@ -1,0 +1,149 @@
+"""Swap: extract, train, convert and report in one, for a first try and for scripts."""
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from photodouble.consent import add_record, require
+from photodouble.errors import BadInput, Refused
+from photodouble.generators import MESH
+from photodouble.media import open_clip
+from photodouble.project import Project, init_project
+from photodouble.stages import convert, extract, report, train
+from photodouble.stages.events import Event, Result, Started, Warned
+from photodouble.stages.render_record import RenderRecord
+
+STAGE = "swap"
+DOUBLE, ACTOR = "double", "actor"
+
+
+@dataclass(frozen=True)
+class SwapConfig:
+    """What to swap.
+
+    Attributes:
+        plate: footage whose face is replaced; wanted: footage and pictures of the wanted person.
+        output: what to write. minutes: training budget. model: `mesh`, `lite` or `original`.
+        project: folder that keeps faces, model and report data; made if need be.
+        basis, reference: recorded as consent for both people; None: records must be there already.
+        codec, matte: as in `convert`.
+    """
+
+    plate: Path
+    wanted: list[Path]
+    output: Path
+    project: Path
+    minutes: float = 5.0
+    model: str = "lite"
+    basis: str | None = None
+    reference: str | None = None
+    codec: str | None = None
+    matte: Path | None = None
+
+
+def run(config: SwapConfig) -> Iterator[Event]:
+    """Do it all.
+
+    The result holds output, report, matte, model, codec, frames, frames_with_face, seconds of each stage, training
+    (images, images_per_second, ssim, stopped, seconds) and quality.
+
+    Raises:
+        Refused: consent is missing or policy refuses; BadInput: something cannot be read or written.
+    """
+    began = time.monotonic()
+    convert.check_output(config.output, config.plate, config.matte)
+    if config.model != MESH and config.model not in train.MODELS:
+        raise BadInput(f"There is no model '{config.model}': choose {MESH}, {' or '.join(train.MODELS)}.")
+    plate = open_clip(config.plate)
+    for path in config.wanted:
+        open_clip(path)
+    if config.basis is None or config.reference is None:
+        _ask(config.project)
+    project = init_project(config.project)
+    consent(project, config.basis, config.reference)
+    yield Started(STAGE, {"frames": plate.estimated_frames, "model": config.model, "minutes": config.minutes})
+    seconds: dict[str, float] = {}
+    wanted = extract.ExtractConfig(project.root, ACTOR, config.wanted)
+    told: list[str] = []
+    for name, steps in (
+        (DOUBLE, extract.run(extract.ExtractConfig(project.root, DOUBLE, [config.plate]))),
+        (ACTOR, extract.run(wanted)),
+    ):
+        found = yield from stage(steps, told)
+        seconds[f"extract {name}"] = found["seconds"]
+    training: dict[str, Any] = {}
+    if config.model != MESH:
+        budget = train.TrainConfig(project.root, DOUBLE, ACTOR, config.model, config.minutes)
+        training = yield from stage(train.run(budget), told)
+        seconds["train"] = training["seconds"]
+    rendering = convert.ConvertConfig(
+        project.root, config.plate, DOUBLE, ACTOR, config.output, config.model, config.codec, config.matte
+    )
+    made = yield from stage(convert.run(rendering), told)
+    seconds["convert"] = made["seconds"]
+    note(project, config.output, seconds, training, told)
+    page = yield from stage(report.run(report.ReportConfig(config.output, project.root)), told)
+    seconds["report"] = page["seconds"] if "seconds" in page else time.monotonic() - began - sum(seconds.values())
+    yield Result(
+        STAGE,
+        {
+            **{key: made[key] for key in ("output", "matte", "model", "codec", "frames", "frames_with_face")},
+            "report": page["report"],
+            "project": str(project.root),
+            "seconds": seconds | {"all": time.monotonic() - began},
+            "training": trained(training),
+            "quality": page["quality"],
+        },
+    )
+
+
+def consent(project: Project, basis: str | None, reference: str | None) -> None:
+    """Record the stated basis for both people, or make sure that there are records.
+
+    Raises:
+        Refused: there are none and no basis is stated.
+    """
+    for name in (ACTOR, DOUBLE):
+        if basis is not None and reference is not None:
+            add_record(project, name, basis, reference)
+        require(project, name, date.today())
+
+
+def stage(steps: Iterator[Event], told: list[str]) -> Generator[Event, None, dict[str, Any]]:
+    """Pass a stage's events on and return its result's values; its warnings are added to `told`."""
+    values: dict[str, Any] = {}
+    for event in steps:
+        if isinstance(event, Result):
+            values = event.values
+            continue
+        if isinstance(event, Warned):
+            told.append(event.message)
+        yield event
+    return values
+
+
+def note(project: Project, output: Path, seconds: dict[str, float], training: dict[str, Any], told: list[str]) -> None:
+    """Add to the render's record what its report shall tell of the stages before it."""
+    record = RenderRecord.load(project, output)
+    record.seconds = dict(seconds)
+    record.warnings = list(told)
+    if training:
+        history = [{"seconds": row["seconds"], **row["metrics"]} for row in training["history"]]
+        record.training = trained(training) | {"history": history}
+    record.save(project)
+
+
+def trained(training: dict[str, Any]) -> dict[str, Any]:
+    """The part of train's result that a result of swap holds."""
+    return {key: training[key] for key in ("images", "images_per_second", "ssim", "metrics", "stopped") if training}
+
+
+def _ask(project: Path) -> None:
+    if not (project / "identities").is_dir():
+        raise Refused(
+            "There is no consent on record for this swap: state one with --basis release|estate|synthetic|research "
+            "and --reference TEXT (a contract's number, say)."
+        )
