@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-from itertools import pairwise
-
 import numpy as np
 
 KERNEL = np.array([-3, 12, 17, 12, -3]) / 35
