@@ -27,6 +27,7 @@ from photodouble.faces.occlusion import Hands, HandSeeker
 from photodouble.files import explain, remove
 from photodouble.generators import Drawn, Generator, PlateFace, load_generator
 from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
+from photodouble.media.codecs import choose as choose_codec
 from photodouble.project import Project, open_project
 from photodouble.provenance import Marking, draw_label, finish, label_region
 from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
@@ -82,6 +83,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     project = open_project(config.project)
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     check_output(config.output, config.plate, config.matte)
+    choose_codec(config.output, config.codec)
     clip = open_clip(config.plate)
     folder = project.render(config.output)
     make_folder(folder)
@@ -166,6 +168,8 @@ def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
             raise explain(error, path) from error
         if plate.exists() and path.exists() and path.resolve() == plate.resolve():
             raise BadInput(f"The output {path} is the plate itself: choose another name for the output.")
+    if matte is not None and matte.resolve() == output.resolve():
+        raise BadInput(f"The matte {matte} is the output itself: choose another name for the matte.")
     if matte is not None and matte.suffix.lower() not in (".mkv", ".mov"):
         raise BadInput(f"Cannot write the matte {matte}: give it a name that ends in .mkv or .mov.")
 
