@@ -5,7 +5,7 @@ import numpy as np
 
 from photodouble.faces import outline_mattes
 
-BANDS = ((0.04, 0.0), (0.06, 0.02), (0.09, 0.06))
+BANDS = ((0.09, 0.0), (0.09, 0.02), (0.10, 0.06))
 """For each band, finest first: the matte's softness, and the blur that separates the band, in parts of the face's
 width. Detail is exchanged up to the edge, colour over a wide fade (Burt and Adelson 1983)."""
 

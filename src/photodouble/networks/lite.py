@@ -58,6 +58,7 @@ class Decoder(nn.Module):
         self.up1, self.mix1 = enlarge(4 * c, 2 * c), convolve(4 * c, 2 * c)
         self.up0, self.mix0 = enlarge(2 * c, c), convolve(2 * c, c)
         self.out = nn.Conv2d(c, 16, 3, 1, 1)
+        assert self.out.bias is not None
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 

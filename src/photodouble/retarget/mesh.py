@@ -43,7 +43,7 @@ SHOWN = {
 STAY = 0.6
 """Price of changing from one picture to another, beside that of not fitting."""
 
-KEEP = 1.1
+KEEP = 1.15
 """How much of the wanted person's proportions is taken; a little above 1 reads more like the person."""
 OPEN_MOUTH = 0.06
 """An inner-lip gap (in shape units) above which a mouth shows its inside."""

@@ -21,7 +21,7 @@ CALM = 0.15
 PAIRED = 400
 """Frames of the plate, spread over it, that are compared with the wanted person's."""
 
-USUAL = 0.35
+USUAL = 0.45
 """How much the difference between the two people's median shapes counts, which holds more of the person and some of
 the expression, beside the difference of the frames that look most alike."""
 

@@ -7,6 +7,7 @@ become the set.
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from photodouble.consent import require
-from photodouble.consent.policy import EVERY_SECONDS, THRESHOLD, ClipGate, NudityGate
+from photodouble.consent.policy import THRESHOLD, NudityGate
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet, FaceSetWriter, Tracker, create_detector, find_faces
-from photodouble.faces.chunk import ChunkInfo, ahead, chunk_faces, chunk_info, make_chunk, small_columns
+from photodouble.faces.chunk import chunk_faces, small_columns
 from photodouble.faces.detect import Detector
 from photodouble.faces.gather import Gathered
 from photodouble.files import explain, remove, write_json
@@ -29,14 +30,18 @@ from photodouble.media import Clip, Frame, open_clip, read_picture
 from photodouble.media.colour import to_depth
 from photodouble.media.pictures import SUFFIXES, natural
 from photodouble.project import open_project
+from photodouble.stages.chunks import Job, chunks
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 
 STAGE = "extract"
-VERSION = 1
+VERSION = 2
 """Of the way faces are found and stored: another one makes work folders and finished sets out of date."""
 
 CHUNK = 256
-"""Frames in a chunk; of stills an eighth, they are larger."""
+"""Frames in a chunk; see `chunks.Job`."""
+
+WORKERS = min(os.cpu_count() or 1, 4)
+"""Chunks that are made at a time: one thread follows the faces of each, and more of them do not gain."""
 
 LEAST_SIDE = 32
 """Pixels below which a picture holds no face that could be used."""
@@ -98,11 +103,12 @@ def extract_faces(
     detector: str = "yunet",
     store_crops: bool = True,
     chunk: int = CHUNK,
+    workers: int = WORKERS,
 ) -> Iterator[Event]:
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
     Killed and called again with the same sources it continues; the set's bytes are those of an uninterrupted run.
-    Every frame passes the nudity gate on its way. See `run` for the result and the errors.
+    Every frame passes the nudity gate on its way. `workers` chunks are made at a time: the bytes do not depend on it. See `run` for the result and the errors.
     """
     began = time.monotonic()
     if not sources:
@@ -126,13 +132,14 @@ def extract_faces(
     )
     if resumed:
         yield Warned(STAGE, f"Continuing the extraction that was interrupted: {resumed} chunks are done.")
-    job = _Job(Tracker(finder), NudityGate(), crop_size, store_crops, chunk)
+    spare = [Tracker(create_detector(detector)) for _ in range(workers - 1)]
+    job = Job([Tracker(finder), *spare], NudityGate(), NUDITY_LIMIT, crop_size, store_crops, chunk)
     gathered = Gathered()
     frames = with_face = 0
     for number, clip in enumerate(clips):
         before = with_face
         try:
-            for event in _chunks(clip, number, work, job):
+            for event in chunks(clip, number, work, job, _frames):
                 if isinstance(event, int):
                     yield Progress(STAGE, frames + event, max(total, frames + event), "frames")
                     continue
@@ -170,38 +177,6 @@ def extract_faces(
     remove(work)
     yield Progress(STAGE, frames, frames, "frames", f"{values['faces']} faces")
     yield Result(STAGE, {**values, "folder": str(folder), "seconds": time.monotonic() - began, "extracted": True})
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What the chunks of all clips share."""
-
-    tracker: Tracker
-    gate: NudityGate
-    crop_size: int
-    store_crops: bool
-    size: int
-
-
-def _chunks(clip: Clip, number: int, work: Path, job: _Job) -> Iterator[int | tuple[Path, ChunkInfo]]:
-    """Make the clip's chunks that are not there yet. Yields frames done within a chunk, and each finished chunk."""
-    still = clip.kind == "pictures"
-    size = max(job.size // 8, 1) if still else job.size
-    walk: Iterator[Frame] | None = None
-    start = 0
-    while True:
-        path = work / f"{number:04d}-{start:08d}.parquet"
-        info = chunk_info(path)
-        if info is None:
-            walk = walk or ahead(_frames(clip, start), 3)
-            watch = ClipGate(job.gate, str(clip.path), 0.0 if still else EVERY_SECONDS, NUDITY_LIMIT)
-            yield from make_chunk(path, walk, number, job.tracker, job.crop_size, job.store_crops, still, size, watch)
-            info = chunk_info(path)
-            assert info is not None
-        yield path, info
-        if not info.more:
-            return
-        start += info.frames
 
 
 def _open(path: Path) -> Clip:

@@ -12,18 +12,15 @@ import torch
 
 from photodouble.consent import digest, require
 from photodouble.errors import BadInput
-from photodouble.faces import FaceSet
+from photodouble.faces import SAME_PERSON, FaceSet
 from photodouble.project import open_project
-from photodouble.retarget import know_faces
-from photodouble.retarget.examples import free_of, hold_out_stills
-from photodouble.retarget.pairs import make_pairs
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
 from photodouble.training import checkpoint
 from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
 from photodouble.training.autoencode import Autoencode
-from photodouble.training.data import load_crops, split_by_time
+from photodouble.training.data import load_crops
 from photodouble.training.engine import PREVIEW, fit
-from photodouble.training.refine import SIZE as LITE_SIZE
+from photodouble.training.pairs import draw_pairs
 from photodouble.training.refine import PairCache, Refine
 from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Task, Ticked
 
@@ -32,11 +29,8 @@ MODELS = ("lite", "original")
 LONGEST = 60.0
 """Minutes, where neither minutes nor images are given: the held-out figures stop it earlier."""
 
-FEWEST, PAIRS = 40, (1200, 400)
-"""Fewer faces than this are stills; training pairs made of the wanted and of the replaced person."""
-
-SHARE, GAP = 0.08, 8
-"""Held-out part, and the frames left out between it and the rest, of the pairs."""
+PAIRS = (1200, 400)
+"""Training pairs made of the wanted and of the replaced person, for a minute of training or more."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +66,14 @@ def run(config: TrainConfig) -> Iterator[Event]:
     """
     began = time.monotonic()
     project = open_project(config.project)
+    if config.source == config.target:
+        raise BadInput(f"--from and --to are both {config.target}: name the person in the plate and the wanted one.")
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     if config.model not in MODELS:
         raise BadInput(f"There is no trainable model '{config.model}': choose {' or '.join(MODELS)}.")
     folder = project.model(config.model)
-    _check_known(folder, config)
     sets = {name: FaceSet.open(project.faces(name)) for name in records}
+    _check_known(folder, sets)
     minutes = LONGEST if config.minutes is None and config.images is None else config.minutes
     yield Started(
         STAGE,
@@ -91,11 +87,11 @@ def run(config: TrainConfig) -> Iterator[Event]:
     if config.model == "original":
         task = Autoencode({name: load_crops(faces, ORIGINAL_SIZE, name) for name, faces in sets.items()})
     else:
-        task = Refine((yield from _pair_caches(sets, config.seed)))
+        task = Refine((yield from _pair_caches(sets, config)))
     about = About(
         list(sets),
         {name: digest(record) for name, record in records.items()},
-        {name: {"faces": len(faces), "mark": str(faces.info.get("mark", ""))} for name, faces in sets.items()},
+        {name: _fingerprint(faces) for name, faces in sets.items()},
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     budget = Budget(minutes, config.images)
@@ -122,44 +118,64 @@ def run(config: TrainConfig) -> Iterator[Event]:
     yield Result(STAGE, values)
 
 
-def _check_known(folder: Path, config: TrainConfig) -> None:
-    """A model that is there must load and be of the same two people; nothing is ever trained over another."""
+def _check_known(folder: Path, sets: dict[str, FaceSet]) -> None:
+    """A model that is there must load and be of the same two people; nothing is ever trained over another.
+
+    The same names are not enough: `swap` calls everybody by the same two.
+    """
     if not checkpoint.exists(folder):
         return
     meta = checkpoint.load_meta(folder)
-    if meta.identities != [config.target, config.source]:
+    remedy = "move it away, or use another project"
+    if meta.identities != list(sets):
         raise BadInput(
-            f"The model {folder} is of {' and '.join(meta.identities)}, not of {config.target} and {config.source}: "
-            "move it away, or use another project."
+            f"The model {folder} is of {' and '.join(meta.identities)}, not of {' and '.join(sets)}: {remedy}."
         )
+    for name, faces in sets.items():
+        known = meta.data.get(name, {}).get("likeness")
+        if known and float(np.dot(known, _likeness(faces))) < SAME_PERSON:
+            raise BadInput(f"The model {folder} was trained on another person's faces than those of {name}: {remedy}.")
 
 
-def _pair_caches(sets: dict[str, FaceSet], seed: int) -> Generator[Event, None, dict[str, PairCache]]:
+def _fingerprint(faces: FaceSet) -> dict[str, Any]:
+    """What a model says of the faces that it was trained on."""
+    return {
+        "faces": len(faces),
+        "mark": str(faces.info.get("mark", "")),
+        "likeness": [round(value, 4) for value in _likeness(faces).tolist()],
+    }
+
+
+def _likeness(faces: FaceSet) -> np.ndarray:
+    """The person's mean embedding, (128,), of unit length."""
+    total = np.asarray(faces.embedding, np.float64).sum(0)
+    return total / max(float(np.linalg.norm(total)), 1e-6)
+
+
+def _pair_caches(sets: dict[str, FaceSet], config: TrainConfig) -> Generator[Event, None, dict[str, PairCache]]:
     """The pairs of each identity (returned)."""
     caches = {}
-    for (name, faces), count in zip(sets.items(), PAIRS, strict=True):
-        person, rows = know_faces(faces)
-        stills = len(rows) < FEWEST
-        if stills:
-            held = hold_out_stills(len(rows))
-            train = np.flatnonzero(~held)
-        else:
-            split = split_by_time(faces.frame[rows], faces.source[rows], SHARE, GAP)
-            held = np.zeros(len(rows), bool)
-            held[split.held_out] = True
-            train = split.train
-        usable = np.zeros(len(rows), bool)
-        usable[train] = True
-        times = max(1, round(count / len(train)))
-        wanted = np.concatenate([np.tile(train, times), np.flatnonzero(held)])
-        made = []
-        for pair in make_pairs(person, wanted, free_of(faces, rows), LITE_SIZE, seed, usable):
-            made.append(pair)
-            if len(made) % 32 == 0:
-                yield Progress(STAGE, len(made), len(wanted), "pairs", f"drawing training pairs of {name}")
-        columns = [torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True)]
-        caches[name] = PairCache(*columns, held[wanted])
+    for (name, faces), count in zip(sets.items(), pair_counts(config), strict=True):
+        caches[name] = yield from _shown(draw_pairs(faces, count, config.seed), name)
     return caches
+
+
+def pair_counts(config: TrainConfig) -> list[int]:
+    """How many pairs of the wanted and of the replaced person to draw: a short training does not see them all."""
+    share = 1.0 if config.minutes is None else min(1.0, config.minutes)
+    most = PAIRS[0] if config.images is None else config.images
+    return [max(1, min(most, round(share * count))) for count in PAIRS]
+
+
+def _shown(steps: Generator[tuple[int, int], None, PairCache], name: str) -> Generator[Event, None, PairCache]:
+    """The pairs that `steps` end with (returned)."""
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            return end.value
+        if done % 32 == 0 or done == total:
+            yield Progress(STAGE, done, total, "pairs", f"drawing training pairs of {name}")
 
 
 def _progress(event: Ticked, budget: Budget) -> Progress:
