@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from photodouble.errors import BadInput
-from photodouble.faces import Embedder, FaceSetWriter, FaceSet
+from photodouble.faces import Embedder, FaceSet, FaceSetWriter
 from photodouble.retarget import REGIONS, compare, know_faces, paths, plan_shot, target_features
 from photodouble.retarget.drawing import drawing
 from photodouble.retarget.mesh import own_features
@@ -69,7 +69,7 @@ def test_a_shot_is_planned_along_its_tracks(folder, people):
     shot = plan_shot(people["p002"], faces, rows)
     assert np.flatnonzero(shot.starts).tolist() == [0, 6, 12]
     assert {region: len(shot.choice[region]) for region in REGIONS} == dict.fromkeys(REGIONS, 16)
-    (start, landmarks, target), = shot.blocks()
+    ((start, landmarks, target),) = shot.blocks()
     assert start == 0
     assert landmarks.shape == target.shape == (16, 478, 3)
     assert abs(landmarks - faces.landmarks(0, 16)).max() > 0  # smoothed
@@ -79,7 +79,7 @@ def test_a_shot_is_planned_along_its_tracks(folder, people):
 def test_blocks_do_not_show_in_the_smoothing(folder, people, monkeypatch):
     faces = FaceSet.open(folder)
     rows = np.arange(16)
-    (_, whole, _), = plan_shot(people["p002"], faces, rows).blocks()
+    ((_, whole, _),) = plan_shot(people["p002"], faces, rows).blocks()
     monkeypatch.setattr("photodouble.retarget.shot.BLOCK", 3)
     parts = list(plan_shot(people["p002"], faces, rows).blocks())
     assert BLOCK > 16
