@@ -136,13 +136,37 @@ def test_killed_and_started_again_it_ends_in_the_same_bytes(extracted, small_pla
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_number_of_workers_does_not_change_the_bytes(workers, extracted, small_plate, tmp_path):
+    events = list(extract_faces(tmp_path / "faces", [small_plate], chunk=12, workers=workers))
+    assert digest(tmp_path / "faces") == digest(extracted[0])
+    done = [event.done for event in events if isinstance(event, Progress)]
+    assert done == sorted(done)
+    assert done[-1] == 30
+
+
+def test_chunks_that_are_there_are_passed_over(extracted, small_plate, tmp_path):
+    """A hole between finished chunks, as a killed run of another number of workers leaves it."""
+    work = tmp_path / ".faces.work"
+    steps = extract_faces(tmp_path / "faces", [small_plate], chunk=6, workers=1)
+    for _ in steps:
+        if len(list(work.glob("0*.parquet"))) >= 4:
+            break
+    steps.close()
+    for start in (0, 12):
+        (work / f"0000-{start:08d}.parquet").unlink()
+    list(extract_faces(tmp_path / "faces", [small_plate], chunk=6, workers=1))
+    list(extract_faces(tmp_path / "whole", [small_plate], chunk=6))
+    assert digest(tmp_path / "faces") == digest(tmp_path / "whole")
+
+
 def test_a_damaged_chunk_is_made_again(extracted, small_plate, tmp_path):
-    steps = extract_faces(tmp_path / "faces", [small_plate], chunk=12)
+    steps = extract_faces(tmp_path / "faces", [small_plate], chunk=12, workers=1)
     for event in steps:
         if isinstance(event, Progress) and event.done >= 20:
             break
     steps.close()
-    (chunk,) = (tmp_path / ".faces.work").glob("*.parquet")
+    chunk = min((tmp_path / ".faces.work").glob("*.parquet"))
     chunk.write_bytes(chunk.read_bytes()[:1000])
     list(extract_faces(tmp_path / "faces", [small_plate], chunk=12))
     assert digest(tmp_path / "faces") == digest(extracted[0])

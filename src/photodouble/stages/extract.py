@@ -30,7 +30,7 @@ from photodouble.media import Clip, Frame, open_clip, read_picture
 from photodouble.media.colour import to_depth
 from photodouble.media.pictures import SUFFIXES, natural
 from photodouble.project import open_project
-from photodouble.stages.chunks import Job, chunks
+from photodouble.stages.chunks import Job, chunk_size, chunks
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 
 STAGE = "extract"
@@ -41,7 +41,7 @@ CHUNK = 256
 """Frames in a chunk; see `chunks.Job`."""
 
 WORKERS = min(os.cpu_count() or 1, 4)
-"""Chunks that are made at a time: one thread follows the faces of each, and more of them do not gain."""
+"""Chunks that are made at a time; one thread follows the faces of each."""
 
 LEAST_SIDE = 32
 """Pixels below which a picture holds no face that could be used."""
@@ -108,7 +108,8 @@ def extract_faces(
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
     Killed and called again with the same sources it continues; the set's bytes are those of an uninterrupted run.
-    Every frame passes the nudity gate on its way. `workers` chunks are made at a time: the bytes do not depend on it. See `run` for the result and the errors.
+    The bytes do not depend on `workers` either, the number of chunks made at a time. Every frame passes the nudity
+    gate on its way. See `run` for the result and the errors.
     """
     began = time.monotonic()
     if not sources:
@@ -132,6 +133,7 @@ def extract_faces(
     )
     if resumed:
         yield Warned(STAGE, f"Continuing the extraction that was interrupted: {resumed} chunks are done.")
+    workers = min(workers, max(-(-clip.estimated_frames // chunk_size(clip, chunk)) for clip in clips))
     spare = [Tracker(create_detector(detector)) for _ in range(workers - 1)]
     job = Job([Tracker(finder), *spare], NudityGate(), NUDITY_LIMIT, crop_size, store_crops, chunk)
     gathered = Gathered()
