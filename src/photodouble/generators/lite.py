@@ -32,20 +32,28 @@ class LiteGenerator:
         if not faces:
             return []
         drawn = self._mesh.draw(faces)
-        matrices = [_inside(alignment(face.target, SIZE, INNER), face) for face in faces]
-        mesh = np.stack([crop(d.picture, m, SIZE) for d, m in zip(drawn, matrices, strict=True)]).clip(0, 255)
-        lines = [drawing(transform(_shifted(f), m), SIZE) for f, m in zip(faces, matrices, strict=True)]
+        mesh, lines, matrices = network_inputs(faces, drawn)
         device = next(self._module.parameters()).device
-        given, guide = (
-            torch.from_numpy(np.ascontiguousarray(x)).to(device).permute(0, 3, 1, 2).float() / 255
-            for x in (mesh, np.stack(lines))
-        )
+        given, guide = (torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
         picture, logits = self._module(given, guide, self._identity)
         change = ((picture.clamp(0, 1) - given) * 255).permute(0, 2, 3, 1).cpu().numpy()
         alpha = logits.sigmoid()[:, 0].cpu().numpy()
         return [
             _corrected(face, d, m, c, a) for face, d, m, c, a in zip(faces, drawn, matrices, change, alpha, strict=True)
         ]
+
+
+def network_inputs(faces: list[PlateFace], drawn: list[Drawn]) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """What the network is given of plate faces that `mesh` drew.
+
+    Returns:
+        The crops of `mesh`'s pictures (float32 0..255) and the landmarks' drawings (uint8), both n x 128 x 128 x 3, and
+        for each face the (2, 3) matrix from pixels of its box to those of the crop.
+    """
+    matrices = [_inside(alignment(face.target, SIZE, INNER), face) for face in faces]
+    mesh = np.stack([crop(d.picture, m, SIZE) for d, m in zip(drawn, matrices, strict=True)]).clip(0, 255)
+    lines = np.stack([drawing(transform(_shifted(f), m), SIZE) for f, m in zip(faces, matrices, strict=True)])
+    return mesh, lines, matrices
 
 
 def _inside(matrix: np.ndarray, face: PlateFace) -> np.ndarray:
