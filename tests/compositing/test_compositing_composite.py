@@ -140,7 +140,7 @@ def test_a_face_that_the_picture_cuts_off_is_composited_as_far_as_it_goes(plate)
 
 
 def test_a_box_holds_the_outline_with_its_margin(plate, box):
-    image, landmarks = plate
+    _, landmarks = plate
     x0, y0, x1, y1 = box
     outline = landmarks[list(OVAL), :2]
     assert (outline > (x0, y0)).all()

@@ -85,13 +85,17 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     check_output(config.output, config.plate, config.matte)
     choose_codec(config.output, config.codec)
     clip = open_clip(config.plate)
+    wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
+    generator = load_generator(project, config.model, config.target, wanted)
     folder = project.render(config.output)
     make_folder(folder)
     faces = yield from plate_faces(project, config, folder)
     chosen = plate_rows(faces, None, str(clip.path))
     rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
-    wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
-    generator = load_generator(project, config.model, config.target, wanted)
+    if not len(rows):
+        raise BadInput(
+            f"{faces.folder} holds no face of the plate {config.plate}: run 'photodouble extract' on it again."
+        )
     total = clip.estimated_frames
     yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
     hands = yield from seek_hands(clip, faces, rows, folder)
@@ -185,14 +189,16 @@ def make_folder(folder: Path) -> None:
 def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[Event, None, FaceSet]:
     """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
     own = project.faces(config.source)
-    path = str(open_clip(config.plate).path)
+    clip = open_clip(config.plate)
+    index = own / "faces.parquet"
     reference: Path | None = None
-    if (own / "faces.parquet").is_file():
+    if index.is_file():
         known = FaceSet.open(own)
-        if path in known.sources:
+        changed = max(file.stat().st_mtime for file in clip.files or [clip.path]) > index.stat().st_mtime
+        if str(clip.path) in known.sources and not changed:
             return known
-        best = int(np.argmax(known.quality))
-        reference = known.folder / "crops" / known.names[best]
+        if len(known):
+            reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
     yield from (event for event in extract_faces(folder / "faces", [config.plate], reference) if _shown(event))
     return FaceSet.open(folder / "faces")
 
