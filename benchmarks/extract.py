@@ -61,9 +61,13 @@ class Tally:
         """Frames a second of wall time."""
         return self.frames / max(self.wall, 1e-9)
 
+    @property
+    def cost(self) -> float:
+        """Seconds of processor time a frame."""
+        return max(self.cpu, 1e-9) / max(self.frames, 1)
+
     def __str__(self) -> str:
-        frames = max(self.frames, 1)
-        return f"{self.rate:8.1f} {1000 * self.cpu / frames:6.1f} {self.found / frames:7.4f}"
+        return f"{self.rate:8.1f} {1000 * self.cost:6.1f} {self.found / max(self.frames, 1):7.4f}"
 
 
 def main() -> None:
@@ -84,8 +88,8 @@ def main() -> None:
         "HOG, doubled": [original(1) for _ in range(options.workers)],
     }
     columns = [(name, workers) for workers in counts for name in methods]
-    print(f"{'':32}" + "  ".join(f"{f'{name}, {workers} thread(s)':>23}" for name, workers in columns))
-    print(f"{'clip':26}{'frames':>6}" + "  ".join(f"{'frames/s':>8} {'CPU ms':>6} {'recall':>7}" for _ in columns))
+    print(f"{'':34}" + "  ".join(f"{f'{name}, {workers}t':>23}" for name, workers in columns))
+    print(f"{'clip':26}{'frames':>6}  " + "  ".join(f"{'frames/s':>8} {'CPU ms':>6} {'recall':>7}" for _ in columns))
     totals = {column: Tally() for column in columns}
     for path in options.clips:
         tallies = {column: Tally() for column in columns}
@@ -98,9 +102,11 @@ def main() -> None:
         show(path.name, tallies)
     show("all", totals)
     for workers in counts:
-        ours_, plain, doubled = (totals[name, workers].rate for name in methods)
+        own, plain, doubled = (totals[name, workers] for name in methods)
         print(
-            f"{workers} thread(s) each: {ours_ / plain:.2f} times HOG's frames/s, {ours_ / doubled:.2f} when doubled."
+            f"{workers} thread(s) each: photodouble has {own.rate / plain.rate:.2f} times HOG's frames/s "
+            f"({plain.cost / own.cost:.2f} by processor time), {own.rate / doubled.rate:.2f} times those of HOG, doubled "
+            f"({doubled.cost / own.cost:.2f})."
         )
     if len(counts) > 1:
         ratio = totals["photodouble", counts[-1]].rate / totals["HOG", 1].rate
@@ -109,7 +115,7 @@ def main() -> None:
 
 def show(name: str, tallies: dict[tuple[str, int], Tally]) -> None:
     frames = next(iter(tallies.values())).frames
-    print(f"{name[:25]:26}{frames:6}" + "  ".join(str(tally) for tally in tallies.values()), flush=True)
+    print(f"{name[:25]:26}{frames:6}  " + "  ".join(str(tally) for tally in tallies.values()), flush=True)
 
 
 def ours() -> Method:
