@@ -105,7 +105,7 @@ def main() -> None:
         own, plain, doubled = (totals[name, workers] for name in methods)
         print(
             f"{workers} thread(s) each: photodouble has {own.rate / plain.rate:.2f} times HOG's frames/s "
-            f"({plain.cost / own.cost:.2f} by processor time), {own.rate / doubled.rate:.2f} times those of HOG, doubled "
+            f"({plain.cost / own.cost:.2f} by processor time), {own.rate / doubled.rate:.2f} times HOG, doubled "
             f"({doubled.cost / own.cost:.2f})."
         )
     if len(counts) > 1:
