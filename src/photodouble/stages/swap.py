@@ -10,7 +10,8 @@ from typing import Any
 from photodouble.consent import add_record, require
 from photodouble.errors import BadInput, Refused
 from photodouble.generators import MESH
-from photodouble.media import open_clip
+from photodouble.media import CODECS, Clip, open_clip
+from photodouble.media.codecs import choose
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report, train
 from photodouble.stages.events import Event, Result, Started, Warned
@@ -58,6 +59,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     if config.model != MESH and config.model not in train.MODELS:
         raise BadInput(f"There is no model '{config.model}': choose {MESH}, {' or '.join(train.MODELS)}.")
     plate = open_clip(config.plate)
+    _check_codec(config, plate)
     for path in config.wanted:
         open_clip(path)
     if config.basis is None or config.reference is None:
@@ -139,6 +141,13 @@ def note(project: Project, output: Path, seconds: dict[str, float], training: di
 def trained(training: dict[str, Any]) -> dict[str, Any]:
     """The part of train's result that a result of swap holds."""
     return {key: training[key] for key in ("images", "images_per_second", "ssim", "metrics", "stopped") if training}
+
+
+def _check_codec(config: SwapConfig, plate: Clip) -> None:
+    """Convert would find this out too, but after the training."""
+    codec = CODECS[choose(config.output, config.codec)]
+    if config.output.suffix and not codec.encoder and plate.estimated_frames > 1:
+        raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
 
 
 def _ask(project: Path) -> None:

@@ -128,6 +128,19 @@ def load_meta(folder: Path) -> Meta:
     return meta
 
 
+def check(folder: Path) -> Meta:
+    """Make sure that the model's files are whole, without loading them; returns what model.json holds.
+
+    Raises:
+        BadInput: a file is missing, cut off or altered; the sentence names it.
+    """
+    meta = load_meta(folder)
+    for name, digest in ((WEIGHTS, meta.weights), (STATE, meta.training_state)):
+        if digest:
+            _find(Path(folder), name, digest)
+    return meta
+
+
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     """Load a model for use.
 
