@@ -51,7 +51,7 @@ def main() -> None:
         for frames in options.frames:
             plate, output = Path(folder) / f"{frames}.mp4", Path(folder) / f"out{frames}.mp4"
             loop(options.plate, plate, frames)
-            command = [sys.executable, "-m", "photodouble.cli", "swap", str(plate), "--to", str(options.wanted)]
+            command = [sys.executable, "-m", "photodouble", "swap", str(plate), "--to", str(options.wanted)]
             command += ["--output", str(output), "--model", "mesh", "--basis", "research", "--reference", "benchmark"]
             size, seconds = peak(command)
             print(f"{frames:8d} {size:8.0f} {seconds:8.0f}", flush=True)

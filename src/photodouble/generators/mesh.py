@@ -23,4 +23,5 @@ class MeshGenerator:
     def _one(self, face: PlateFace) -> Drawn:
         x0, y0, x1, y1 = face.box
         inside = face.target - np.array([x0, y0, 0], np.float32)
-        return Drawn(render(self._wanted, inside, face.choice, (y1 - y0, x1 - x0)), face.target)
+        picture = render(self._wanted, inside, face.choice, (y1 - y0, x1 - x0), (face.image, face.landmarks))
+        return Drawn(picture, face.target)

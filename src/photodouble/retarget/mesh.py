@@ -12,6 +12,7 @@ import numpy as np
 
 from photodouble.faces.pose import pose
 from photodouble.faces.topology import BLENDSHAPES, BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from photodouble.retarget.mouth import borrow_inside, mouth_gap
 from photodouble.retarget.path import choose
 from photodouble.retarget.shape import (
     EYES,
@@ -25,7 +26,7 @@ from photodouble.retarget.shape import (
     transfer,
     unpose,
 )
-from photodouble.retarget.warp import Box, Raster, mesh_points, rasterise, source_map, triangulate, warp
+from photodouble.retarget.warp import mesh_points, rasterise, source_map, triangulate, warp
 
 LIPS = (*LIPS_OUTER, *LIPS_INNER)
 CHEEKS = (50, 280, 205, 425, 187, 411, 117, 346, 129, 358, 152, 172, 397)
@@ -45,6 +46,12 @@ STAY = 0.6
 
 KEEP = 1.15
 """How much of the wanted person's proportions is taken; a little above 1 reads more like the person."""
+OPEN_MOUTH, STRETCH = 0.05, 0.4
+"""A mouth open by this part of the eye distance shows its inside; a picture with less than this part of the gap has
+none that could be shown."""
+
+Box = tuple[int, int, int, int]
+
 RING_GAIN = (0.5, 2.0)
 """Limits of what another picture's light may be scaled by."""
 
@@ -148,7 +155,11 @@ def own_features(wanted: Wanted) -> dict[str, np.ndarray]:
 
 
 def render(
-    wanted: Wanted, target: np.ndarray, choice: dict[str, int], shape: tuple[int, int], step: int = 2
+    wanted: Wanted,
+    target: np.ndarray,
+    choice: dict[str, int],
+    shape: tuple[int, int],
+    plate: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draw one frame's face.
 
@@ -156,23 +167,33 @@ def render(
         target: (478, 3) landmarks in pixels of the picture to draw.
         choice: a picture for each region.
         shape: H, W of the picture to draw.
+        plate: the plate's frame and its landmarks, for the inside of a mouth that no picture of the wanted person has.
 
     Returns:
         H x W x 3 float32 RGB, 0..255.
     """
-    raster = rasterise(mesh_points(target), wanted.triangles, shape, step)
-    result = _draw(wanted, raster, choice["face"], (0, 0, shape[1], shape[0]))
+    result = _draw(wanted, target, choice["face"], shape, 2)
     size = float(np.linalg.norm(target[33, :2] - target[263, :2]))
     for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
-        x0, y0, x1, y1 = box = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
-        if choice[region] == choice["face"] or x0 >= x1 or y0 >= y1:
+        x0, y0, x1, y1 = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
+        if x0 >= x1 or y0 >= y1:
             continue
-        inside = target[:, :2] - np.array([x0, y0])
-        mask = region_mask(inside, polygons, (y1 - y0, x1 - x0), grow=0.10 * size, soft=0.05 * size)
+        # Lids and lips are thin: here the mesh is looked up for quarters of pixels.
+        inside, part = target - np.array([x0, y0, 0]), (y1 - y0, x1 - x0)
+        double = _draw(wanted, 2 * inside + (0.5, 0.5, 0), choice[region], (2 * part[0], 2 * part[1]), 1)
+        layer = cv2.resize(double, part[::-1], interpolation=cv2.INTER_AREA)
+        if region == "mouth" and plate is not None and lacks_inside(wanted, choice["mouth"], target):
+            layer = borrow_inside(layer, inside, *plate)
+        mask = region_mask(inside, polygons, part, grow=0.10 * size, soft=0.05 * size)
         under = result[y0:y1, x0:x1]
-        layer = match_ring(_draw(wanted, raster, choice[region], box), under, mask)
-        under += cv2.merge([mask] * 3) * (layer - under)
+        under += cv2.merge([mask] * 3) * (match_ring(layer, under, mask) - under)
     return result
+
+
+def lacks_inside(wanted: Wanted, picture: int, target: np.ndarray) -> bool:
+    """Whether the target's mouth is open and the picture's far less so: its inside would be lips, stretched."""
+    want, have = (mouth_gap(points) for points in (target, wanted.landmarks[picture]))
+    return want > OPEN_MOUTH and have < STRETCH * want
 
 
 def match_ring(layer: np.ndarray, under: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -206,6 +227,7 @@ def region_mask(
     return cv2.GaussianBlur(mask * np.float32(1 / 255), (0, 0), max(soft, 0.5))
 
 
-def _draw(wanted: Wanted, raster: Raster, index: int, box: Box) -> np.ndarray:
-    positions = source_map(raster, mesh_points(wanted.landmarks[index]), box)
+def _draw(wanted: Wanted, target: np.ndarray, index: int, shape: tuple[int, int], step: int) -> np.ndarray:
+    raster = rasterise(mesh_points(target), wanted.triangles, shape, step)
+    positions = source_map(raster, mesh_points(wanted.landmarks[index]))
     return warp(wanted.picture(index), positions).astype(np.float32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from photodouble.faces.pose import CANONICAL, RIGID
-from photodouble.faces.topology import LEFT_EYE, LEFT_IRIS, LIPS_INNER, LIPS_OUTER, OVAL, RIGHT_EYE, RIGHT_IRIS
+from photodouble.faces.topology import LEFT_EYE, LEFT_IRIS, LOWER_LIP, OVAL, RIGHT_EYE, RIGHT_IRIS, UPPER_LIP
 
 UNIT = float(np.linalg.norm(CANONICAL[0] - CANONICAL[3]))
 """Between the outer eye corners of the canonical face, cm."""
@@ -24,6 +24,9 @@ PAIRED = 400
 USUAL = 0.45
 """How much the difference between the two people's median shapes counts, which holds more of the person and some of
 the expression, beside the difference of the frames that look most alike."""
+
+SHUT, JOINING = 0.008, 0.03
+"""A gap between the inner lips that is none yet, and the one below which they begin to close, in shape units."""
 
 ON_OUTLINE = 0.2
 """How far the face's outline follows the wanted person's."""
@@ -159,10 +162,19 @@ def transfer(shapes: np.ndarray, difference: Proportions, keep: float) -> np.nda
         lower, upper = list(lids[1:8]), list(lids[:8:-1])
         _set_gap(result, shapes[:, lower, 1] - shapes[:, upper, 1], ratio, lower, upper, (), ())
         _place_iris(result, shapes, lids, iris)
-    lower, upper = list(LIPS_INNER[1:10]), list(LIPS_INNER[:10:-1])
-    gap = shapes[:, lower, 1] - shapes[:, upper, 1]
-    _set_gap(result, gap, difference.lips, lower, upper, LIPS_OUTER[1:10], LIPS_OUTER[:10:-1])
+    lower, upper = list(LOWER_LIP[-1]), list(UPPER_LIP[-1])
+    gap = shapes[:, lower, 1] - shapes[:, upper, 1] - SHUT
+    _join(result, gap, lower, upper)
+    _set_gap(result, gap, difference.lips, lower, upper, LOWER_LIP[:-1], UPPER_LIP[:-1])
     return result
+
+
+def _join(result: np.ndarray, gap: np.ndarray, lower: list[int], upper: list[int]) -> None:
+    """Let lips that are about to close meet point by point: where they lie side by side, the mesh would fold."""
+    close = np.clip(1 - gap / JOINING, 0, 1)[..., None]
+    middle = (result[:, lower] + result[:, upper]) / 2
+    for points in (lower, upper):
+        result[:, points] += close * (middle - result[:, points])
 
 
 def _set_gap(
@@ -171,13 +183,13 @@ def _set_gap(
     ratio: float,
     lower: list[int],
     upper: list[int],
-    below: tuple[int, ...],
-    above: tuple[int, ...],
+    below: tuple[tuple[int, ...], ...],
+    above: tuple[tuple[int, ...], ...],
 ) -> None:
-    """Hold `lower` and `upper` apart by `gap` * `ratio`; the points `below` and `above` move along with them."""
+    """Hold `lower` and `upper` apart by `gap` * `ratio`; the rows of points `below` and `above` move along."""
     change = (np.maximum(gap, 0) * ratio - (result[:, lower, 1] - result[:, upper, 1])) / 2
-    for points, sign in ((lower, 1), (below, 1), (upper, -1), (above, -1)):
-        if len(points):
+    for rows, sign in (((lower, *below), 1), ((upper, *above), -1)):
+        for points in rows:
             result[:, list(points), 1] += sign * change
 
 

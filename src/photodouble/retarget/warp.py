@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from scipy.spatial import Delaunay
 
-from photodouble.faces.topology import LIPS_INNER, OVAL
+from photodouble.faces.topology import LIPS_INNER, LOWER_LIP, OVAL, UPPER_LIP
 
 RIM = (468, 469, 471, 473, 474, 476)
 """Of the irises the mesh uses the centre and the two sides: lids cover the others."""
@@ -14,9 +14,11 @@ RIM = (468, 469, 471, 473, 474, 476)
 RING = 1.3
 """The mesh goes on beyond the outline by this factor, so that the matte's edge always has a picture."""
 
-Box = tuple[int, int, int, int]
 
 NOTHING = np.empty(0)
+
+ROLLED = (*UPPER_LIP[-2], *LOWER_LIP[-2])
+"""Points of the lips that roll inwards when they close, over the inner edge: the mesh would fold there."""
 
 VERTICES = (*range(468), *RIM)
 
@@ -53,13 +55,12 @@ def triangulate(neutral: np.ndarray) -> np.ndarray:
     Held open, because lips that touch would be joined crosswise.
     """
     points = mesh_points(neutral)[:, :2].copy()
-    lower = np.array(LIPS_INNER[1:10])
-    middle = neutral[list(LIPS_INNER), 1].mean()
-    below = points[:, 1] > middle
-    below[lower] = True
-    below[list(LIPS_INNER[11:])] = False
+    below = points[:, 1] > neutral[list(LIPS_INNER), 1].mean()
+    below[np.ravel(LOWER_LIP)] = True
+    below[np.ravel(UPPER_LIP)] = False
     points[below, 1] += 0.15
-    return Delaunay(points).simplices.astype(np.int32)
+    used = np.setdiff1d(np.arange(len(points)), ROLLED)
+    return used[Delaunay(points[used]).simplices].astype(np.int32)
 
 
 def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int], step: int = 2) -> Raster:
@@ -73,7 +74,10 @@ def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int],
     """
     height, width = (-(-n // step) for n in shape)
     points = (target[:, :2] + 0.5) / step - 0.5
-    far_first = triangles[np.argsort(-target[triangles, 2].mean(1), kind="stable")]
+    # The inside of the mouth is behind the lips, wherever its landmarks, which are the lips', are said to be.
+    behind = np.isin(triangles, LIPS_INNER).all(1)
+    depth = target[triangles, 2].mean(1) + behind * (2 * float(np.ptp(target[:, 2])) + 1)
+    far_first = triangles[np.argsort(-depth, kind="stable")]
     forms = _barycentric(points[far_first])
     top = np.clip(np.ceil(points[far_first, 1].min(1)), 0, height).astype(np.int64)
     rows = np.clip(np.floor(points[far_first, 1].max(1)) + 1, 0, height).astype(np.int64) - top
@@ -117,28 +121,23 @@ def _spread(count: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return run, np.arange(len(run)) + (first - (np.cumsum(count) - count))[run]
 
 
-def source_map(raster: Raster, source: np.ndarray, box: Box | None = None) -> np.ndarray:
+def source_map(raster: Raster, source: np.ndarray) -> np.ndarray:
     """For each target pixel the source picture's x, y: (H, W, 2) float32, for `cv2.remap`; -1 where no mesh is.
 
     Args:
         raster: of the target.
         source: (k, 2 or 3) the same vertices in the source picture's pixels.
-        box: x0, y0, x1, y1, the part of the target that is wanted; None: all of it.
     """
-    step, (x0, y0, x1, y1) = raster.step, box or (0, 0, raster.shape[1], raster.shape[0])
-    # One cell more on each side, so that the part is interpolated as the whole would be.
-    left, top = max(0, x0 // step - 1), max(0, y0 // step - 1)
-    part = np.s_[top : -(-y1 // step) + 1, left : -(-x1 // step) + 1]
-    triangle = raster.triangle[part]
     # As complex numbers x and y are gathered and weighted together.
     points = np.ascontiguousarray(np.asarray(source)[:, :2], np.float32).view(np.complex64)[:, 0]
     corners = points[raster.vertices.T]
-    total = sum(weight[part] * corner[triangle] for weight, corner in zip(raster.weights, corners, strict=True))
-    total[triangle < 0] = -1 - 1j
-    cells = total.view(np.float32).reshape(*triangle.shape, 2)
+    total = sum(weight * corner[raster.triangle] for weight, corner in zip(raster.weights, corners, strict=True))
+    total[raster.triangle < 0] = -1 - 1j
+    cells = total.view(np.float32).reshape(*raster.triangle.shape, 2)
+    step, (height, width) = raster.step, raster.shape
     if step > 1:
         cells = cv2.resize(cells, (cells.shape[1] * step, cells.shape[0] * step), interpolation=cv2.INTER_LINEAR)
-    return cells[y0 - top * step : y1 - top * step, x0 - left * step : x1 - left * step]
+    return cells[:height, :width]
 
 
 def warp(picture: np.ndarray, positions: np.ndarray) -> np.ndarray:

@@ -1,0 +1,7 @@
+"""`python -m photodouble`."""
+
+import sys
+
+from photodouble.cli import main
+
+sys.exit(main())
