@@ -185,13 +185,15 @@ def swaps(pair: Pair) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
     rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
     wanted, _ = know_faces(pair.faces["wanted"])
     shot = plan_shot(wanted, faces, rows)
-    blank = np.zeros((clip.height, clip.width, 3), np.uint8)
+    asked = set(faces.frame[pair.judged["plate"]].tolist())
+    images = {frame.index: frame.image for frame in clip.frames(dtype=np.uint8) if frame.index in asked}
     found = []
     for start, landmarks, targets in shot.blocks():
         for at in np.flatnonzero(np.isin(rows[start : start + len(landmarks)], pair.judged["plate"])):
+            image = images[int(shot.frame[start + at])]
             choice = {region: int(shot.choice[region][start + at]) for region in REGIONS}
-            box = face_box(targets[at], blank.shape[:2])
-            found.append(PlateFace(blank, landmarks[at], targets[at], choice, box))
+            box = face_box(targets[at], image.shape[:2])
+            found.append(PlateFace(image, landmarks[at], targets[at], choice, box))
     mesh, lines, _ = network_inputs(found, MeshGenerator(wanted).draw(found))
     points = [transform(face.target, alignment(face.target, SIZE, INNER))[:, :2] for face in found]
     given, guide = (torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
