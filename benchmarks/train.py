@@ -7,7 +7,7 @@ rounds taken in turn), then held-out reconstruction SSIM at 64x64 (mean of both 
 on held-out plate frames to the wanted person (SFace, cosine, of the network's own crop), each against seconds; at the
 end both side by side in one table. Both networks are judged on the same held-out frames and trained on the same others.
 Seconds begin with the finished faces: what a network needs to prepare them (crops, pairs, `mesh` pictures) counts. The
-first row of each is the network before training, as soon as it could draw something.
+first row of each is the network before training, as soon as it could draw something; what `lite` has then is `mesh`.
 """
 
 import argparse
@@ -255,23 +255,26 @@ def at(curve: list[Figures], seconds: float) -> Figures | None:
 
 
 def compare(results: dict[str, dict], names: tuple[str, str] = ("original", "lite")) -> bool:
-    """Print both curves and speeds side by side; whether the second is ahead at every point of either."""
+    """Print both curves and speeds side by side; whether the second is ahead wherever the first has begun to train."""
     first, second = (results[name]["curve"] for name in names)
     ahead = []
-    print(
-        f"\n{'seconds':>8}  {'ssim':^19}  {'similarity':^19}\n{'':8}" + "  {:>9} {:>8} ".format(*names) * 2 + "  ahead"
-    )
+    heads = "  {:>9} {:>8} ".format(*names) * 2
+    print(f"\n{'seconds':>8}  {'ssim':^19}  {'similarity':^19}\n{'':8}{heads}  ahead")
     for seconds in sorted({row["seconds"] for row in first + second}):
         a, b = at(first, seconds), at(second, seconds)
-        ahead.append(b is not None and (a is None or (b["ssim"] > a["ssim"] and b["similarity"] > a["similarity"])))
+        told = "-"
+        if a is not None and a["images"]:
+            ahead.append(b is not None and b["ssim"] > a["ssim"] and b["similarity"] > a["similarity"])
+            told = "yes" if ahead[-1] else "no"
         cells = [f"{row[key]:.3f}" if row else "-" for key in ("ssim", "similarity") for row in (a, b)]
-        print(f"{seconds:8.1f}" + "  {:>9} {:>8}   {:>9} {:>8} ".format(*cells) + f"  {'yes' if ahead[-1] else 'no'}")
+        print(f"{seconds:8.1f}" + "  {:>9} {:>8}   {:>9} {:>8} ".format(*cells) + f"  {told}")
     for name in names:
         figures = results[name]["speed"]
         print(f"{name}: {figures['faces_per_second']:.1f} faces/s, {figures['share_of_peak']:.0%} of the peak")
-    verdict = "ahead at every point" if all(ahead) else f"not ahead at {len(ahead) - sum(ahead)} of {len(ahead)} points"
-    print(f"{names[1]} is {verdict}.")
-    return all(ahead)
+    always = bool(ahead) and all(ahead)
+    verdict = "ahead at every point" if always else f"not ahead at {len(ahead) - sum(ahead)} of {len(ahead)} points"
+    print(f"{names[1]} is {verdict} from the first step of {names[0]} on.")
+    return always
 
 
 def main() -> None:
