@@ -273,7 +273,8 @@ def compare(results: dict[str, dict], names: tuple[str, str] = ("original", "lit
         print(f"{name}: {figures['faces_per_second']:.1f} faces/s, {figures['share_of_peak']:.0%} of the peak")
     always = bool(ahead) and all(ahead)
     verdict = "ahead at every point" if always else f"not ahead at {len(ahead) - sum(ahead)} of {len(ahead)} points"
-    print(f"{names[1]} is {verdict} from the first step of {names[0]} on.")
+    told = f"{names[1]} is {verdict} from the first step of {names[0]} on."
+    print(told if ahead else f"{names[0]} did not begin to train: give more --minutes.")
     return always
 
 
