@@ -178,10 +178,14 @@ def render(
         x0, y0, x1, y1 = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
         if x0 >= x1 or y0 >= y1:
             continue
-        # Lids and lips are thin: here the mesh is looked up for quarters of pixels.
         inside, part = target - np.array([x0, y0, 0]), (y1 - y0, x1 - x0)
-        double = _draw(wanted, 2 * inside + (0.5, 0.5, 0), choice[region], (2 * part[0], 2 * part[1]), 1)
-        layer = cv2.resize(double, part[::-1], interpolation=cv2.INTER_AREA)
+        if region == "mouth":  # lips meet along a line: the mesh is looked up for quarters of pixels
+            double = _draw(wanted, 2 * inside + (0.5, 0.5, 0), choice[region], (2 * part[0], 2 * part[1]), 1)
+            layer = cv2.resize(double, part[::-1], interpolation=cv2.INTER_AREA)
+        elif choice[region] == choice["face"]:
+            continue
+        else:
+            layer = _draw(wanted, inside, choice[region], part, 2)
         if region == "mouth" and plate is not None and lacks_inside(wanted, choice["mouth"], target):
             layer = borrow_inside(layer, inside, *plate)
         mask = region_mask(inside, polygons, part, grow=0.10 * size, soft=0.05 * size)

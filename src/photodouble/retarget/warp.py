@@ -74,6 +74,9 @@ def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int],
     """
     height, width = (-(-n // step) for n in shape)
     points = (target[:, :2] + 0.5) / step - 0.5
+    corners = points[triangles]
+    seen = (corners.max(1) >= 0).all(1) & (corners.min(1) <= (width, height)).all(1)
+    triangles = triangles[seen] if seen.any() else triangles
     # The inside of the mouth is behind the lips, wherever its landmarks, which are the lips', are said to be.
     behind = np.isin(triangles, LIPS_INNER).all(1)
     depth = target[triangles, 2].mean(1) + behind * (2 * float(np.ptp(target[:, 2])) + 1)
