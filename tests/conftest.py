@@ -1,5 +1,7 @@
 """Fixtures that several rooms' tests share: pictures of people who do not exist, a small real plate, a project."""
 
+import os
+import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +15,9 @@ from hypothesis import settings
 from photodouble import weights
 from photodouble.consent import add_record
 from photodouble.project import Project, init_project
+
+# Before anything is signed, and for child processes too: no certificate is made in the user's own settings.
+os.environ["PHOTODOUBLE_HOME"] = tempfile.mkdtemp(prefix="photodouble-home-")
 
 settings.register_profile("photodouble", deadline=None)  # a busy machine is no failure
 settings.load_profile("photodouble")
