@@ -66,7 +66,8 @@ def run(config: SwapConfig) -> Iterator[Event]:
         _ask(config.project)
     project = init_project(config.project)
     consent(project, config.basis, config.reference)
-    yield Started(STAGE, {"frames": plate.estimated_frames, "model": config.model, "minutes": config.minutes})
+    limit = {} if config.model == MESH else {"minutes": config.minutes}
+    yield Started(STAGE, {"frames": plate.estimated_frames, "model": config.model} | limit)
     seconds: dict[str, float] = {}
     wanted = extract.ExtractConfig(project.root, ACTOR, config.wanted)
     told: list[str] = []
