@@ -18,9 +18,8 @@ from photodouble.stages.events import Event, Preview, Progress, Result, Started,
 from photodouble.training import checkpoint
 from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
 from photodouble.training.autoencode import Autoencode
-from photodouble.training.data import load_crops
 from photodouble.training.engine import PREVIEW, fit
-from photodouble.training.pairs import draw_pairs
+from photodouble.training.pairs import draw_pairs, few_or_many
 from photodouble.training.refine import PairCache, Refine
 from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Task, Ticked
 
@@ -89,7 +88,9 @@ def run(config: TrainConfig) -> Iterator[Event]:
             yield Warned(STAGE, f"{faces.missing} faces of {name} are left out: their pictures were deleted.")
     task: Task
     if config.model == "original":
-        task = Autoencode({name: load_crops(faces, ORIGINAL_SIZE, name) for name, faces in sets.items()})
+        plate = sets[config.source]
+        crops = {name: few_or_many(faces, plate, ORIGINAL_SIZE, name) for name, faces in sets.items()}
+        task = Autoencode(crops)
     else:
         task = Refine((yield from _pair_caches(sets, config)))
     about = About(

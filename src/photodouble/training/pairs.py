@@ -1,19 +1,23 @@
-"""The pairs that `lite` is trained on, drawn from a FaceSet."""
+"""What is trained on and drawn first: the pairs of `lite`, and faces of a person of whom there are few pictures."""
 
 from collections.abc import Generator
 
+import cv2
 import numpy as np
 import torch
 
-from photodouble.faces import FaceSet
-from photodouble.retarget import know_faces
+from photodouble.faces import INNER, FaceSet, alignment, transform
+from photodouble.retarget import REGIONS, know_faces, plan_shot, render
 from photodouble.retarget.examples import free_of, hold_out_stills
 from photodouble.retarget.pairs import make_pairs
-from photodouble.training.data import Split, split_by_time
+from photodouble.training.data import CropCache, Split, crop_cache, load_crops, split_by_time
 from photodouble.training.refine import SIZE, PairCache
 
 FEWEST = 40
 """Fewer faces than this are stills."""
+
+DRAWN = 400
+"""Faces drawn on the plate's performance for a person of whom there are only stills."""
 
 SHARE, GAP = 0.08, 8
 """Held-out part, and the frames left out between it and the rest, of footage."""
@@ -62,3 +66,39 @@ def draw_pairs(
         yield len(made), len(wanted)
     mesh, lines, target, matte = (torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True))
     return PairCache(mesh, lines, target, matte, np.isin(wanted, held))
+
+
+def few_or_many(faces: FaceSet, plate: FaceSet, size: int, name: str) -> CropCache:
+    """A person's crops; of a person with few pictures also `DRAWN` that `mesh` draws on the plate's performance.
+
+    Raises:
+        BadInput: a set is empty.
+    """
+    own = load_crops(faces, size, name)
+    if len(faces) >= FEWEST:
+        return own
+    drawn, frame = draw_crops(faces, plate, size)
+    crops = np.concatenate([own.crops.numpy(), drawn])
+    # The pictures stand before the clip, as sources of one frame each, so that none of them is held out.
+    numbers = np.concatenate([np.zeros(len(faces), np.int64), frame])
+    source = np.concatenate([np.arange(len(faces)), np.full(len(drawn), len(faces))])
+    return crop_cache(crops, numbers, source, name)
+
+
+def draw_crops(faces: FaceSet, plate: FaceSet, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """What `mesh` makes of a person's few pictures with the plate's poses and expressions.
+
+    Returns:
+        n x S x S x 3 uint8 crops in the networks' layout, and the plate frames (n,) that they follow.
+    """
+    person, _ = know_faces(faces)
+    rows = np.unique(np.linspace(0, len(plate) - 1, DRAWN).round().astype(int))
+    shot = plan_shot(person, plate, rows)
+    crops = []
+    for start, _, targets in shot.blocks():
+        for offset, target in enumerate(targets):
+            points = transform(target, alignment(target, 2 * size, INNER))
+            choice = {region: int(shot.choice[region][start + offset]) for region in REGIONS}
+            double = render(person, points, choice, (2 * size, 2 * size))
+            crops.append(cv2.resize(double, (size, size), interpolation=cv2.INTER_AREA))
+    return np.clip(np.rint(crops), 0, 255).astype(np.uint8), shot.frame
