@@ -30,7 +30,7 @@ def test_a_render_shows_quality_in_words_and_marks_what_falls_short():
     assert "0.67" in likeness
     assert "!" not in likeness
     assert "0.61 !" in next(line for line in told.splitlines() if line.startswith("Expression"))
-    assert "Not met: expression 0.61 (at least 0.75)." in told
+    assert "lite: 6 of 7 targets are met. Not met: expression 0.61." in told
     assert "472, with a face: 471 (99.8 %)" in told
     assert "extract 12 s, train 5 min 00 s" in told
 
