@@ -11,7 +11,7 @@ SIGMA = 1.2
 
 
 def match_detail(face: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np.ndarray:
-    """Scale the face's finest detail so that it has the energy of the plate's: motion blur and focus come along.
+    """Scale the face's finest detail towards the energy of the plate's, within `GAIN`: strong motion blur is not met.
 
     Args:
         face, plate: H x W x 3 float32 RGB, 0..255.
