@@ -138,6 +138,8 @@ HOW = {
     "(standard deviation of at least 0.03), the correlation over time between both; the mean of these.",
     "Gaze": "Correlation over time of the irises' sideways place between the corners of the eyes. Frames in "
     "which the plate's eyes are shut (lids nearer than a tenth of the eye's width) are left out.",
+    "Gaze error": "Place of each iris between the corners of its eye, sideways and up, in parts of the eye's width: "
+    "its distance from the plate's, mean of both eyes and of the frames in which the plate's eyes are open.",
     "Sharpness": "Variance of the Laplacian of the luma where the matte is above 0.9, over the plate's at the same "
     "pixels, median over the frames. It is an energy: half the contrast of the detail gives a quarter.",
     "Steadiness": "Length of the landmarks' second difference over three frames, median, over the plate's.",
