@@ -8,8 +8,11 @@ import torch
 
 from photodouble import networks
 from photodouble.errors import BadInput
+from photodouble.networks.blocks import Upscale
+from photodouble.networks.original import BOTTLENECKS, UPSCALES
 
 SMALL = {"original": {"identities": 3, "width": 4}}  # settings that make a network quick to build
+VARIANTS = [(bottleneck, upscale) for bottleneck in BOTTLENECKS for upscale in UPSCALES]
 
 
 def count(module: torch.nn.Module) -> int:
@@ -33,6 +36,42 @@ def test_original_has_the_original_shapes() -> None:
     assert swapped.min() > 0 and swapped.max() < 1
     assert not torch.allclose(swapped, module(picture, 0))
     torch.testing.assert_close(swapped, module(picture, 1))
+
+
+def test_original_is_the_default_and_its_weights_keep_their_names() -> None:
+    module = networks.create("original", width=4)
+    assert networks.config_of(module) == {"identities": 2, "width": 4, "bottleneck": "dense", "upscale": "shuffle"}
+    names = {key.rpartition(".")[0] for key in module.state_dict()}
+    encoder = {f"encoder.convolutions.{number}" for number in (0, 2, 4, 6)}
+    encoder |= {"encoder.narrow", "encoder.widen", "encoder.upscale.convolution"}
+    upscales = {f"decoders.{i}.upscales.{number}.convolution" for i in (0, 1) for number in (0, 1, 2)}
+    assert names == encoder | upscales | {"decoders.0.picture", "decoders.1.picture"}
+
+
+@pytest.mark.parametrize(("bottleneck", "upscale"), VARIANTS)
+def test_original_without_its_parts(bottleneck: str, upscale: str) -> None:
+    module = networks.create("original", width=8, bottleneck=bottleneck, upscale=upscale)
+    pictures = torch.rand(2, 3, 64, 64)
+    code = module.encode(pictures)
+    assert code.shape == (2, 4 * 8, 8, 8)
+    picture = module.decode(code, 1)
+    assert picture.shape == pictures.shape
+    (picture - pictures).abs().mean().backward()
+    unused = {key for key, value in module.named_parameters() if value.grad is None or not value.grad.any()}
+    assert unused == {key for key, _ in module.named_parameters() if key.startswith("decoders.0.")}
+    assert (count(module.encoder) > count(networks.create("original", width=8, bottleneck="none").encoder)) == (
+        bottleneck == "dense"
+    )
+
+
+def test_pixel_shuffle_is_a_transposed_convolution() -> None:
+    upscale = Upscale(5, 3)
+    torch.nn.init.zeros_(upscale.convolution.bias)
+    taps = upscale.convolution.weight.view(3, 2, 2, 5, 3, 3).flip(4, 5)  # filter, two of four places, channel, kernel
+    weight = taps.permute(3, 0, 4, 1, 5, 2).reshape(5, 3, 6, 6)
+    picture = torch.rand(2, 5, 7, 7)
+    expected = torch.nn.functional.conv_transpose2d(picture, weight, stride=2, padding=2)
+    torch.testing.assert_close(upscale(picture), torch.nn.functional.leaky_relu(expected, 0.1))
 
 
 @pytest.mark.parametrize("name", networks.names())
@@ -73,3 +112,5 @@ def test_unknown_names_are_told() -> None:
         networks.create("nonesuch")
     with pytest.raises(BadInput, match=r"'wide'.*width"):
         networks.create("original", wide=3)
+    with pytest.raises(BadInput, match="blur"):
+        networks.create("original", upscale="blur")
