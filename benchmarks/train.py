@@ -24,20 +24,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pair import Figures, Pair
 from photodouble import networks
 from photodouble.compositing import face_box
 from photodouble.evaluation import plate_rows
-from photodouble.faces import INNER, Embedder, FaceSet, alignment, transform
+from photodouble.faces import INNER, alignment, transform
 from photodouble.generators import MeshGenerator, PlateFace
 from photodouble.generators.lite import network_inputs
 from photodouble.media import open_clip
 from photodouble.retarget import REGIONS, know_faces, plan_shot
 from photodouble.retarget.examples import free_of
 from photodouble.retarget.pairs import make_pairs
-from photodouble.stages.extract import extract_faces
 from photodouble.stages.train import PAIRS
-from photodouble.training.autoencode import HELD_OUT, Autoencode
-from photodouble.training.data import CropCache, Split, load_crops, split_by_time
+from photodouble.training.autoencode import Autoencode
 from photodouble.training.engine import fit
 from photodouble.training.losses import ssim
 from photodouble.training.pairs import draw_pairs
@@ -45,46 +44,6 @@ from photodouble.training.peak import forward_flops, matrix_peak
 from photodouble.training.refine import SIZE, PairCache, Refine
 from photodouble.training.run import Run
 from photodouble.training.task import Budget, Evaluated, Pace, Task, Ticked
-
-JUDGED = HELD_OUT
-Figures = dict[str, float]
-
-
-class Pair:
-    """The two identities: `plate` is to become `wanted`."""
-
-    def __init__(self, plate: Path, wanted: Path, work: Path) -> None:
-        self.clip = plate
-        self.faces: dict[str, FaceSet] = {}
-        for name, clip in (("plate", plate), ("wanted", wanted)):
-            for _ in extract_faces(work / name, [clip]):
-                pass
-            self.faces[name] = FaceSet.open(work / name)
-            print(f"{name}: {clip.name}, {len(self.faces[name])} faces", flush=True)
-        self.split = {name: split_by_time(faces.frame, faces.source) for name, faces in self.faces.items()}
-        self.judged = {name: judged_rows(split) for name, split in self.split.items()}
-        mean = self.faces["wanted"].embedding.mean(0)
-        self.identity = mean / np.linalg.norm(mean)
-        self.embedder = Embedder()
-
-    def caches(self, size: int) -> dict[str, CropCache]:
-        """Both identities' crops; their held-out faces are those of `split`."""
-        caches = {name: load_crops(faces, size, name) for name, faces in self.faces.items()}
-        for name, cache in caches.items():
-            assert np.array_equal(cache.held_out_rows(JUDGED), self.judged[name])
-        return caches
-
-    def similarity(self, pictures: torch.Tensor, points: list[np.ndarray]) -> float:
-        """Mean cosine between n x 3 x S x S swaps, whose landmarks are at these pixels, and the wanted person."""
-        images = (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-        found = [self.embedder(image, at) @ self.identity for image, at in zip(images, points, strict=True)]
-        return float(np.mean(found))
-
-
-def judged_rows(split: Split) -> np.ndarray:
-    """Some held-out rows, spread evenly."""
-    rows = split.held_out if len(split.held_out) else split.train
-    return rows[np.linspace(0, len(rows) - 1, min(JUDGED, len(rows))).round().astype(int)]
 
 
 @dataclass(frozen=True)
@@ -115,8 +74,7 @@ def original(pair: Pair) -> Contender:
             return {**super().evaluate(module), "similarity": pair.similarity(swapped, points)}
 
     task, rows = Judged(pair.caches(64)), pair.judged["plate"]
-    landmarks = [pair.faces["plate"].landmarks(int(row), int(row) + 1)[0] for row in rows]
-    points = [transform(points[:, :2], alignment(points, 64, INNER)) for points in landmarks]
+    points = pair.points("plate", rows, 64)
     ready = time.perf_counter() - began
     first = untrained(task, task.build())
 
