@@ -1,26 +1,14 @@
 """Networks know several people, and one more is taken in without changing the others."""
 
 import inspect
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from photodouble import networks
 
-SMALL = {
-    "original": {"width": 4},
-    "lite": {"width": 4},
-}  # fmt: skip
-
-
-def build(name: str, identities: int) -> torch.nn.Module:
-    """A small network in which no layer is zero."""
-    torch.manual_seed(0)
-    module = networks.create(name, **SMALL[name], identities=identities)
-    with torch.no_grad():
-        for value in module.parameters():
-            value.add_(0.05 * torch.randn_like(value))
-    return module
+Build = Callable[..., torch.nn.Module]
 
 
 def pictures(module: torch.nn.Module, count: int) -> torch.Tensor:
@@ -35,7 +23,7 @@ def draw(module: torch.nn.Module, given: torch.Tensor, identity: int) -> torch.T
 
 
 @pytest.mark.parametrize("name", networks.names())
-def test_three_people_have_three_decoders(name: str) -> None:
+def test_three_people_have_three_decoders(build: Build, name: str) -> None:
     module = build(name, 3)
     given = pictures(module, 1)
     drawn = [draw(module, given, identity) for identity in range(3)]
@@ -48,7 +36,7 @@ def test_three_people_have_three_decoders(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", networks.names())
-def test_a_new_identity_changes_nobody(name: str) -> None:
+def test_a_new_identity_changes_nobody(build: Build, name: str) -> None:
     module = build(name, 2)
     given = pictures(module, 1)
     larger = networks.add_identity(module, like=1)
@@ -61,7 +49,7 @@ def test_a_new_identity_changes_nobody(name: str) -> None:
     assert torch.equal(draw(larger, given, 1), draw(module, given, 1))
 
 
-def test_a_new_identity_starts_from_the_mean() -> None:
+def test_a_new_identity_starts_from_the_mean(build: Build) -> None:
     module = build("lite", 2)
     larger = networks.add_identity(module.eval())
     first, second, new = (dict(decoder.named_parameters()) for decoder in larger.decoders)
@@ -73,6 +61,6 @@ def test_a_new_identity_starts_from_the_mean() -> None:
 
 
 @pytest.mark.parametrize("like", [-1, 2])
-def test_there_must_be_such_an_identity(like: int) -> None:
+def test_there_must_be_such_an_identity(build: Build, like: int) -> None:
     with pytest.raises(ValueError, match="2 identities"):
         networks.add_identity(build("lite", 2), like)

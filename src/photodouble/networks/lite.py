@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from photodouble.networks.refiner import Refiner
 from photodouble.networks.registry import register
 
 
@@ -72,27 +73,10 @@ class Decoder(nn.Module):
 
 
 @register("lite", LiteConfig)
-class Lite(nn.Module):
-    """Shared encoder, one decoder per identity; `mesh` and `lines` are N x 3 x 128 x 128 in 0..1."""
+class Lite(Refiner):
+    """A `Refiner` of 128 pixels."""
 
     size = 128
 
     def __init__(self, config: LiteConfig) -> None:
-        super().__init__()
-        self.encoder = Encoder(config.width)
-        self.decoders = nn.ModuleList(Decoder(config.width) for _ in range(config.identities))
-
-    def encode(self, mesh: torch.Tensor, lines: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """What the identities share."""
-        return self.encoder(torch.cat([mesh, lines], 1))
-
-    def decode(
-        self, code: tuple[torch.Tensor, ...], mesh: torch.Tensor, identity: int
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The corrected picture (N x 3 x 128 x 128, about 0..1) and the logits of its matte (N x 1 x 128 x 128)."""
-        out = self.decoders[identity](code)
-        return mesh + out[:, :3], out[:, 3:]
-
-    def forward(self, mesh: torch.Tensor, lines: torch.Tensor, identity: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Correct what `mesh` drew of `identity`."""
-        return self.decode(self.encode(mesh, lines), mesh, identity)
+        super().__init__(Encoder(config.width), [Decoder(config.width) for _ in range(config.identities)])
