@@ -20,6 +20,7 @@ CONTRACT = {
     "train": "--from --to --model --minutes",
     "convert": "--from --to --output --model --codec --matte",
     "report": "",
+    "export": "--to --output --half",
     "inspect": "",
     "weights list": "",
     "weights fetch": "",

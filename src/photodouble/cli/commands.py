@@ -283,6 +283,26 @@ def report(output: o.Rendered, project: o.ReportProject = None, as_json: o.AsJso
 
 @app.command(
     cls=o.Command,
+    rich_help_panel=STEPS,
+    epilog=examples("photodouble export lite --to ada --output ada.onnx"),
+)
+def export(
+    model: o.Trained,
+    target: o.Drawn,
+    output: o.OnnxFile,
+    half: o.Half = False,
+    project: o.ProjectFolder = HERE,
+    as_json: o.AsJson = False,
+) -> None:
+    """Write a trained model as ONNX for other tools, with its consent terms inside."""
+    from photodouble.stages import export as stage
+
+    config = stage.ExportConfig(project=project, model=model, identity=target, output=output, half=half)
+    finish(stage.run(config), as_json)
+
+
+@app.command(
+    cls=o.Command,
     rich_help_panel=LOOK,
     epilog=examples("photodouble inspect clip.mp4", "photodouble inspect clip.mp4 --json"),
 )

@@ -59,6 +59,7 @@ AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="Any video or pict
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="Video file or folder of pictures to write.")
 ]
+OnnxFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="ONNX file to write.")]
 DemoOutput = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write into.")]
 Matte = Annotated[Path | None, typer.Option("--matte", metavar="FILE", help="Write the face's matte too.")]
 ChosenCodec = Annotated[
@@ -77,6 +78,9 @@ Likeness = Annotated[
 Detector = Annotated[str, typer.Option("--detector", metavar="NAME", help="yunet, or hog (an extra).")]
 
 Model = Annotated[str, typer.Option("--model", metavar="NAME", help="mesh (no training), lite or original.")]
+Trained = Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project, or a model's folder.")]
+Drawn = Annotated[str, typer.Option("--to", metavar="NAME", help="Identity that the file shall draw.")]
+Half = Annotated[bool, typer.Option("--half", help="Half precision: half the size, for GPUs.")]
 Minutes = Annotated[float, typer.Option("--minutes", metavar="M", min=0, help="Training time at most.")]
 Limit = Annotated[
     float | None,
@@ -109,7 +113,7 @@ def beside(output: Path) -> Path:
 class Ordered(TyperGroup):
     """The root command, whose help lists commands in the order in which a newcomer needs them."""
 
-    order = ("demo", "swap", "init", "consent", "extract", "train", "convert", "report", "inspect", "weights")
+    order = ("demo", "swap", "init", "consent", "extract", "train", "convert", "report", "export", "inspect", "weights")
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of the commands."""

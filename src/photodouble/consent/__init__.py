@@ -6,9 +6,20 @@ from photodouble.consent.record import (
     add_record,
     check_name,
     digest,
+    earlier_records,
     read_record,
     records,
     require,
 )
 
-__all__ = ["BASES", "ConsentRecord", "add_record", "check_name", "digest", "read_record", "records", "require"]
+__all__ = [
+    "BASES",
+    "ConsentRecord",
+    "add_record",
+    "check_name",
+    "digest",
+    "earlier_records",
+    "read_record",
+    "records",
+    "require",
+]

@@ -199,6 +199,15 @@ def records(project: Project) -> list[ConsentRecord]:
     return [read_record(path) for path in sorted(project.identity("x").parent.glob("*/consent.toml"))]
 
 
+def earlier_records(project: Project, name: str) -> list[ConsentRecord]:
+    """The records of the identity `name` that later ones replaced.
+
+    Raises:
+        BadInput: one of them is malformed.
+    """
+    return [read_record(path) for path in sorted((project.consent(name).parent / "earlier").glob("*.toml"))]
+
+
 def _plain(record: ConsentRecord, dates: bool = False) -> dict[str, Any]:
     values = {key: value for key, value in asdict(record).items() if value not in (None, "")}
     if record.expires is not None and not dates:
