@@ -1,14 +1,16 @@
-"""Train: from two FaceSets to a model, with held-out figures on the way."""
+"""Train: from two FaceSets to a model, or one more identity in it, with held-out figures on the way."""
 
 import time
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from photodouble.consent import digest, require
 from photodouble.errors import BadInput
@@ -19,7 +21,9 @@ from photodouble.training import checkpoint
 from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
 from photodouble.training.autoencode import Autoencode
 from photodouble.training.engine import PREVIEW, fit
+from photodouble.training.grow import plan_growth
 from photodouble.training.pairs import draw_pairs, few_or_many
+from photodouble.training.prior import NONE, load_prior
 from photodouble.training.refine import PairCache, Refine
 from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Task, Ticked
 
@@ -46,6 +50,9 @@ class TrainConfig:
         model: `lite` or `original`; the model's folder has the same name.
         minutes, images: budget; None and None: until the held-out figures stop rising, at most an hour.
         seed: of every random choice.
+        init: what a new model starts from: `bundled`, `none`, or the folder of a prior or a model; None: the bundled
+            prior where there is one for the model.
+        add: take those of the two into the model that it does not know yet; everybody else in it stays as is.
     """
 
     project: Path
@@ -55,17 +62,20 @@ class TrainConfig:
     minutes: float | None = None
     images: int | None = None
     seed: int = 0
+    init: str | None = None
+    add: bool = False
 
 
 def run(config: TrainConfig) -> Iterator[Event]:
-    """Train a model, or go on with the one that is there.
+    """Train a model, go on with the one that is there, or add somebody to it.
 
-    The result holds model (folder), images, images_per_second, seconds, ssim (held-out), metrics, stopped, resumed and
-    history (rows of seconds, images, metrics).
+    The result holds model (folder), images, images_per_second, seconds, ssim (held-out), metrics, stopped, resumed,
+    init (what the model started from), identities and history (rows of seconds, images, metrics).
 
     Raises:
         Refused: consent is missing.
-        BadInput: faces are missing, or a model is there that does not load or is of other people.
+        BadInput: faces are missing, a model is there that does not load or is of other people, or there is nothing to
+            start from where `init` says.
     """
     began = time.monotonic()
     project = open_project(config.project)
@@ -76,13 +86,20 @@ def run(config: TrainConfig) -> Iterator[Event]:
         raise BadInput(f"There is no trainable model '{config.model}': choose {' or '.join(MODELS)}.")
     folder = project.model(config.model)
     sets = {name: FaceSet.open(project.faces(name)) for name in records}
-    _check_known(folder, sets)
+    growth = plan_growth(folder, list(sets), Refine.name) if config.add else None
+    _check_known(folder, sets, grows=config.add)
+    known = checkpoint.exists(folder)
+    prior = None if known else load_prior(config.init, config.model)
     minutes = LONGEST if config.minutes is None and config.images is None else config.minutes
     yield Started(
         STAGE,
         {"faces": {name: len(faces) for name, faces in sets.items()}, "minutes": minutes, "images": config.images}
         | {"disk_bytes": 1_000_000_000 if config.model == "original" else 30_000_000},
     )
+    if known and config.init is not None:
+        yield Warned(STAGE, f"--init starts a new model only: the one in {folder} goes on from where it is.")
+    if growth:
+        sets = {name: sets[name] for name in growth.new}
     for name, faces in sets.items():
         if faces.missing:
             yield Warned(STAGE, f"{faces.missing} faces of {name} are left out: their pictures were deleted.")
@@ -92,17 +109,23 @@ def run(config: TrainConfig) -> Iterator[Event]:
         crops = {name: few_or_many(faces, plate, ORIGINAL_SIZE, name) for name, faces in sets.items()}
         task = Autoencode(crops)
     else:
-        task = Refine((yield from _pair_caches(sets, config)))
-    about = About(
-        list(sets),
-        {name: digest(record) for name, record in records.items()},
-        {name: _fingerprint(faces) for name, faces in sets.items()},
-    )
+        task = Refine((yield from _pair_caches(sets, config)), numbers=growth.numbers if growth else ())
+    consent = {name: digest(records[name]) for name in sets}
+    data = {name: _fingerprint(faces) for name, faces in sets.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     budget = Budget(minutes, config.images)
     values: dict[str, Any] = {"resumed": False}
-    for event in fit(task, folder, budget, seed=config.seed, device=device, about=about):
-        if isinstance(event, Began) and event.resumed:
+    about = About(list(sets), consent, data, checkpoint.load_meta(folder).start if known else {})
+    start: Callable[[nn.Module], None] | None = None
+    if growth:
+        about = growth.about(consent, data)
+        start = growth.begin(task, about, config.seed, device).start
+    elif prior:
+        about = replace(about, start=prior.record())
+        start = partial(prior.fill, identities=about.identities)
+    values |= {"init": about.start.get("from", NONE), "identities": about.identities}
+    for event in fit(task, folder, budget, seed=config.seed, device=device, about=about, start=start):
+        if isinstance(event, Began) and event.images:
             values["resumed"] = True
             done = f"{event.images} images and {event.seconds:.0f} s of training are done"
             yield Warned(STAGE, f"Continuing the training of {folder} from its last checkpoint: {done}.")
@@ -123,8 +146,10 @@ def run(config: TrainConfig) -> Iterator[Event]:
     yield Result(STAGE, values)
 
 
-def _check_known(folder: Path, sets: dict[str, FaceSet]) -> None:
+def _check_known(folder: Path, sets: dict[str, FaceSet], grows: bool) -> None:
     """A model that is there must be whole and of the same two people; nothing is ever trained over another.
+
+    One that `grows` may be of more and of others.
 
     The same names are not enough: `swap` calls everybody by the same two.
     """
@@ -132,7 +157,7 @@ def _check_known(folder: Path, sets: dict[str, FaceSet]) -> None:
         return
     meta = checkpoint.check(folder)
     remedy = "move it away, or use another project"
-    if meta.identities != list(sets):
+    if meta.identities != list(sets) and not grows:
         raise BadInput(
             f"The model {folder} is of {' and '.join(meta.identities)}, not of {' and '.join(sets)}: {remedy}."
         )
@@ -160,8 +185,9 @@ def _likeness(faces: FaceSet) -> np.ndarray:
 def _pair_caches(sets: dict[str, FaceSet], config: TrainConfig) -> Generator[Event, None, dict[str, PairCache]]:
     """The pairs of each identity (returned)."""
     caches = {}
-    for (name, faces), count in zip(sets.items(), pair_counts(config), strict=True):
-        caches[name] = yield from _shown(draw_pairs(faces, count, config.seed), name)
+    counts = dict(zip((config.target, config.source), pair_counts(config), strict=True))
+    for name, faces in sets.items():
+        caches[name] = yield from _shown(draw_pairs(faces, counts[name], config.seed), name)
     return caches
 
 

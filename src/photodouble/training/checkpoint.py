@@ -43,6 +43,7 @@ class Meta:
         task: what it was trained for.
         images, seconds: pictures seen and time spent in training.
         metrics: the newest held-out figures; history: {"seconds", "images", "metrics"} of each evaluation.
+        start: what the weights were before the first step: see `prior.Prior.record`; empty: random numbers.
         weights, training_state: SHA-256 of the files; training_state is empty where a model is not to be trained on.
     """
 
@@ -56,6 +57,7 @@ class Meta:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    start: dict[str, Any] = field(default_factory=dict)
     weights: str = ""
     training_state: str = ""
     format: int = FORMAT
@@ -155,11 +157,20 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
 
 def load_weights(folder: Path, meta: Meta, module: nn.Module) -> None:
     """Fill `module` with the model's weights, in place."""
-    path = _find(Path(folder), WEIGHTS, meta.weights)
+    path = weights_file(folder, meta)
     try:
         module.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise _damaged(path) from error
+
+
+def weights_file(folder: Path, meta: Meta) -> Path:
+    """The file that holds the model's weights.
+
+    Raises:
+        BadInput: it is missing, cut off or altered.
+    """
+    return _find(Path(folder), WEIGHTS, meta.weights)
 
 
 def load_state(folder: Path, meta: Meta) -> TrainingState:

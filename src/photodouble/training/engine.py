@@ -6,12 +6,13 @@ step depends on is in the checkpoint. Nothing in the loop waits for the device e
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import nn
 
 from photodouble.files import write_bytes
 from photodouble.training import checkpoint
@@ -86,25 +87,27 @@ def fit(
     about: About | None = None,
     pace: Pace | None = None,
     patience: float | None = 0.4,
+    start: Callable[[nn.Module], None] | None = None,
 ) -> Iterator[TrainingEvent]:
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
 
     A budget by minutes ends early on a plateau: where the held-out score has not risen by 0.001 during the last
     `patience` part of the time trained (60 s at least), the tail of the learning rate is run now, over a fifth of the
     time trained so far, and that is the end. `patience=None` turns it off; a budget by images alone never ends early.
+    `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
 
     Raises:
         BadInput: what lies in `folder` does not load (it is left as it is), or the disk refuses.
     """
     folder, about, pace = Path(folder), about or About(), pace or Pace()
-    run = Run(task, seed, torch.device(device))
+    run = Run(task, seed, torch.device(device), start)
     resumed = checkpoint.exists(folder)
     if resumed:
         run.load(folder)
-    start = time.perf_counter() - run.counters.seconds
+    began = time.perf_counter() - run.counters.seconds
 
     def seconds() -> float:
-        run.counters.seconds = time.perf_counter() - start
+        run.counters.seconds = time.perf_counter() - began
         return run.counters.seconds
 
     def save() -> Saved:

@@ -44,7 +44,10 @@ class PairCache:
 
 @dataclass
 class Refine:
-    """`caches` by identity in the order of the decoders; the first is the wanted person, whom `evaluate` judges."""
+    """`caches` by identity; the first is the wanted person, whom `evaluate` judges.
+
+    `numbers`: of their decoders, where they are not the first ones: the network has others, which stay as they are.
+    """
 
     caches: dict[str, PairCache]
     batch_size: int = 12
@@ -55,6 +58,11 @@ class Refine:
     schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=0.02, tail=0.5))
     average: Average = field(default_factory=Average)
     name: str = "refine"
+    numbers: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Number the decoders."""
+        self.numbers = self.numbers or tuple(range(len(self.caches)))
 
     @property
     def images_per_batch(self) -> int:
@@ -67,7 +75,7 @@ class Refine:
 
     def build(self) -> nn.Module:
         """A decoder for each identity."""
-        return networks.create("lite", identities=len(self.caches), width=self.width)
+        return networks.create("lite", identities=max(self.numbers) + 1, width=self.width)
 
     def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
         """AdamW."""
@@ -90,12 +98,12 @@ class Refine:
     def losses(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Weighted absolute error and structural dissimilarity of each identity, and the matte's cross entropy."""
         mesh, target, lines, matte = batch["pairs"].split((3, 3, 3, 1), 1)
-        code = module.encode(mesh, lines)  # type: ignore[operator]
+        levels = module.encode(mesh, lines)  # type: ignore[operator]
         parts = [piece.split(self._counts()) for piece in (mesh, target, lines, matte)]
-        codes = list(zip(*(level.split(self._counts()) for level in code), strict=True))
+        codes = list(zip(*(level.split(self._counts()) for level in levels), strict=True))
         terms = []
-        for number, (m, t, line, a) in enumerate(zip(*parts, strict=True)):
-            picture, logits = module.decode(codes[number], m, number)  # type: ignore[operator]
+        for number, code, m, t, line, a in zip(self.numbers, codes, *parts, strict=True):
+            picture, logits = module.decode(code, m, number)  # type: ignore[operator]
             weight = importance(line)
             terms.append(
                 torch.stack([l1(picture, t, weight), dssim(picture, t), F.binary_cross_entropy_with_logits(logits, a)])
@@ -106,7 +114,7 @@ class Refine:
     def evaluate(self, module: nn.Module) -> dict[str, float]:
         """Held-out pairs of the wanted person: `ssim` of the result and `ssim_mesh` of what it was given."""
         mesh, target, lines, _ = self._held_out(HELD_OUT, next(module.parameters()).device)
-        picture = module(mesh, lines, 0)[0].clamp(0, 1)
+        picture = module(mesh, lines, self.numbers[0])[0].clamp(0, 1)
         weight = importance(lines) - 1
         return {
             "ssim": float(ssim(picture, target).mean()),
@@ -122,7 +130,7 @@ class Refine:
     def preview(self, module: nn.Module) -> np.ndarray:
         """Held-out pairs: what `mesh` drew, the result, the truth."""
         mesh, target, lines, _ = self._held_out(SHOWN, next(module.parameters()).device)
-        return contact_sheet([list(mesh), list(module(mesh, lines, 0)[0]), list(target)])
+        return contact_sheet([list(mesh), list(module(mesh, lines, self.numbers[0])[0]), list(target)])
 
     def _held_out(self, count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
         cache = next(iter(self.caches.values()))

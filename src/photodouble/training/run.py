@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,15 @@ class Counters:
 class Run:
     """The state of one training: network, its average, optimizer, generator, counters."""
 
-    def __init__(self, task: Task, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, task: Task, seed: int, device: torch.device, start: Callable[[nn.Module], None] | None = None
+    ) -> None:
+        """Begin; `start` is called with the new network and may fill in weights and freeze some."""
         with torch.random.fork_rng():  # the caller's random numbers stay as they are
             torch.manual_seed(seed)
             module = task.build()
+        if start is not None:
+            start(module)
         self.task = task
         self.device = device
         self.module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,6 +99,7 @@ class Run:
             identities=about.identities,
             consent=about.consent,
             data=about.data,
+            start=about.start,
             task=self.task.name,
             images=counters.images,
             seconds=counters.seconds,

@@ -116,6 +116,7 @@ class About:
     identities: list[str] = field(default_factory=list)
     consent: dict[str, str] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
