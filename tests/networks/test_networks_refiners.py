@@ -1,4 +1,4 @@
-"""`lite`, `standard` and `fine` start as what they are given; a `fine` grown from a `standard` starts where that ended."""
+"""The refiners start as what they are given; a `fine` grown from a `standard` starts where that ended."""
 
 from collections.abc import Callable
 

@@ -120,7 +120,8 @@ def test_a_picture_is_drawn_the_same_in_any_company(build: Build, name: str) -> 
 def test_config_survives_json_and_rebuilds_the_same_network(build: Build, name: str) -> None:
     module = build(name)
     assert module.architecture == name
-    config = json.loads(json.dumps(networks.config_of(module)))
+    config = networks.config_of(module)
+    assert json.loads(json.dumps(config)) == config
     again = networks.create(name, **config)
     assert again.config == module.config
     again.load_state_dict(module.state_dict())

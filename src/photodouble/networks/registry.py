@@ -60,6 +60,7 @@ def create(name: str, **values: Any) -> nn.Module:
 
 
 def config_of(module: nn.Module) -> dict[str, Any]:
-    """The full configuration of a network made by `create`, as JSON-ready values."""
+    """The full configuration of a network made by `create`, as JSON-ready values (tuples become lists)."""
     config: Any = module.config
-    return dataclasses.asdict(config)
+    values = dataclasses.asdict(config)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
