@@ -1,10 +1,15 @@
 """The generator that a name stands for."""
 
+from typing import TYPE_CHECKING
+
 from photodouble.errors import BadInput
 from photodouble.generators.mesh import MeshGenerator
 from photodouble.generators.protocol import Generator
 from photodouble.project import Project
 from photodouble.retarget import Wanted
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MESH = "mesh"
 
@@ -19,8 +24,6 @@ def load_generator(project: Project, model: str, target: str, wanted: Wanted) ->
         return MeshGenerator(wanted)
     import torch
 
-    from photodouble.generators.lite import LiteGenerator
-    from photodouble.generators.original import OriginalGenerator
     from photodouble.training.checkpoint import load_model
 
     folder = project.model(model)
@@ -31,9 +34,19 @@ def load_generator(project: Project, model: str, target: str, wanted: Wanted) ->
             f"The model {folder} knows {', '.join(loaded.meta.identities)}, not {target}: "
             f"train one with 'photodouble train --to {target}'."
         )
-    number = loaded.meta.identities.index(target)
-    if loaded.meta.architecture == "original":
-        return OriginalGenerator(loaded.module, number, loaded.meta.weights)
-    if loaded.meta.architecture == "lite":
-        return LiteGenerator(loaded.module, number, loaded.meta.weights, wanted)
-    raise BadInput(f"The model {folder} has the architecture {loaded.meta.architecture}, which draws no faces.")
+    made = as_generator(loaded.module, loaded.meta.identities.index(target), loaded.meta.weights, wanted)
+    if made is None:
+        raise BadInput(f"The model {folder} has the architecture {loaded.meta.architecture}, which draws no faces.")
+    return made
+
+
+def as_generator(module: "nn.Module", identity: int, model_digest: str, wanted: Wanted) -> Generator | None:
+    """A network as it stands in memory, drawing with its decoder number `identity`; None if it draws no faces."""
+    from photodouble.generators.lite import LiteGenerator
+    from photodouble.generators.original import OriginalGenerator
+
+    if module.architecture == "original":
+        return OriginalGenerator(module, identity, model_digest)
+    if module.architecture == "lite":
+        return LiteGenerator(module, identity, model_digest, wanted)
+    return None
