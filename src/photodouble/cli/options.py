@@ -69,6 +69,15 @@ ChosenCodec = Annotated[
 
 From = Annotated[str, typer.Option("--from", metavar="NAME", help="Identity in the plate: the double.")]
 To = Annotated[str, typer.Option("--to", metavar="NAME", help="Identity wanted: the actor.")]
+Faces = Annotated[
+    list[Path], typer.Argument(metavar="FACES...", help="Identities' folders, face sets, clips, pictures or folders.")
+]
+Prior = Annotated[Path, typer.Option("--output", "-o", metavar="MODEL_DIR", help="The prior's folder.")]
+Pretrained = Annotated[str, typer.Option("--model", metavar="NAME", help="lite.")]
+PretrainProject = Annotated[
+    Path | None,
+    typer.Option("--project", metavar="DIR", help="Keeps what is extracted first; default: beside MODEL_DIR."),
+]
 Identity = Annotated[str, typer.Option("--identity", metavar="NAME", help="Whose face to take.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The identity whose face it is.")]
 Likeness = Annotated[
@@ -86,6 +95,13 @@ Limit = Annotated[
     float | None,
     typer.Option("--minutes", metavar="M", min=0, help="Time at most; default: until the figures stop improving."),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init", metavar="START", help="bundled, none, or the folder of a prior or model; default: what is bundled."
+    ),
+]
+Add = Annotated[bool, typer.Option("--add", help="Add whom the model does not know yet; the others stay as they are.")]
 Images = Annotated[int | None, typer.Option("--images", metavar="N", min=1, help="Pictures seen at most.")]
 
 OptionalBasis = Annotated[Basis | None, typer.Option("--basis", metavar="BASIS", help=f"Of both faces' use: {BASES}.")]
@@ -113,7 +129,10 @@ def beside(output: Path) -> Path:
 class Ordered(TyperGroup):
     """The root command, whose help lists commands in the order in which a newcomer needs them."""
 
-    order = ("demo", "swap", "init", "consent", "extract", "train", "convert", "report", "export", "inspect", "weights")
+    order = (
+        *("demo", "swap", "init", "consent", "extract", "train", "pretrain", "convert", "report", "export"),
+        *("inspect", "weights"),
+    )
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of the commands."""

@@ -4,6 +4,7 @@ Deleting a picture takes the face out of the set.
 """
 
 import contextlib
+import copy
 import json
 import os
 from pathlib import Path
@@ -23,6 +24,8 @@ from photodouble.files import explain, remove
 
 INDEX = "faces.parquet"
 CROPS = "crops"
+NUMBERS = ("frame", "source", "pts", "person", "track", "quality", "sharpness", "score")
+VECTORS = ("box", "pose", "blendshapes", "embedding")
 
 
 class FaceSet:
@@ -58,11 +61,10 @@ class FaceSet:
         self.missing = len(names) - len(self._rows)
         self.names: list[str] = [names[row] for row in self._rows]
         self.frame, self.source, self.pts, self.person, self.track, self.quality, self.sharpness, self.score = (
-            rows.column(name).to_numpy()[self._rows]
-            for name in ("frame", "source", "pts", "person", "track", "quality", "sharpness", "score")
+            rows.column(name).to_numpy()[self._rows] for name in NUMBERS
         )
         self.box, self.pose, self.blendshapes, self.embedding = (
-            store.vectors(rows, name)[self._rows] for name in ("box", "pose", "blendshapes", "embedding")
+            store.vectors(rows, name)[self._rows] for name in VECTORS
         )
         counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -79,6 +81,15 @@ class FaceSet:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def only(self, rows: np.ndarray) -> "FaceSet":
+        """The set with these of its faces only, (k,) integers in rising order."""
+        part = copy.copy(self)
+        part._rows = self._rows[rows]
+        part.names = [self.names[row] for row in rows]
+        for name in (*NUMBERS, *VECTORS):
+            setattr(part, name, getattr(self, name)[rows])
+        return part
 
     def landmarks(self, i0: int, i1: int) -> np.ndarray:
         """(i1 - i0, 478, 3) float32 plate pixels of the faces `i0` to `i1` (excluded)."""

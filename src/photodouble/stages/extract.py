@@ -34,7 +34,7 @@ from photodouble.stages.chunks import Job, chunk_size, chunks
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 
 STAGE = "extract"
-VERSION = 2
+VERSION = 3
 """Of the way faces are found and stored: another one makes work folders and finished sets out of date."""
 
 CHUNK = 256
@@ -104,8 +104,11 @@ def extract_faces(
     store_crops: bool = True,
     chunk: int = CHUNK,
     workers: int = WORKERS,
+    everybody: bool = False,
 ) -> Iterator[Event]:
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
+
+    With `everybody` all people's faces are kept; the set's `person` tells them apart.
 
     Killed and called again with the same sources it continues; the set's bytes are those of an uninterrupted run.
     The bytes do not depend on `workers` either, the number of chunks made at a time. Every frame passes the nudity
@@ -116,6 +119,7 @@ def extract_faces(
         raise BadInput("There is nothing to extract from: give at least one video, folder or picture.")
     clips = [_open(Path(path)) for path in sources]
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
+    settings |= {"everybody": True} if everybody else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
@@ -160,12 +164,13 @@ def extract_faces(
     person = gathered.choose(wanted)
     if person is None:
         raise BadInput(f"Nobody in the sources looks like the person in {reference}: give another reference picture.")
+    others = gathered.others(person)
     values: dict[str, Any] = {
-        "faces": gathered.faces(person),
+        "faces": gathered.faces(person) + (others if everybody else 0),
         "frames": frames,
         "frames_with_face": with_face,
         "people": gathered.people,
-        "others": gathered.others(person),
+        "others": 0 if everybody else others,
         "tracks": gathered.tracks(person),
         "crop_size": crop_size,
         "sources": [str(clip.path) for clip in clips],
@@ -174,7 +179,7 @@ def extract_faces(
     with FaceSetWriter(folder, crop_size, values["sources"], note) as out:
         for path in gathered.paths:
             for row, (face, matrix, jpeg) in enumerate(chunk_faces(path, values["sources"])):
-                if gathered.settle(path, row, face) == person:
+                if gathered.settle(path, row, face) == person or everybody:
                     out.add_encoded(face, matrix, jpeg)
     remove(work)
     yield Progress(STAGE, frames, frames, "frames", f"{values['faces']} faces")
