@@ -88,6 +88,7 @@ def fit(
     pace: Pace | None = None,
     patience: float | None = 0.4,
     start: Callable[[nn.Module], None] | None = None,
+    further: Callable[[nn.Module], dict[str, float]] | None = None,
 ) -> Iterator[TrainingEvent]:
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
 
@@ -95,6 +96,8 @@ def fit(
     `patience` part of the time trained (60 s at least), the tail of the learning rate is run now, over a fifth of the
     time trained so far, and that is the end. `patience=None` turns it off; a budget by images alone never ends early.
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
+    `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
+    among the task's own in metrics and history.
 
     Raises:
         BadInput: what lies in `folder` does not load (it is left as it is), or the disk refuses.
@@ -117,7 +120,8 @@ def fit(
         return Saved(run.counters.images, saving.took)
 
     saving = Due(pace.save, pace.save_share, max(pace.save, LONGEST))
-    judging, meter = Due(pace.evaluate, pace.evaluate_share), Meter()
+    meter = Meter()
+    judging, looking = (Due(every, pace.evaluate_share / 2) for every in (pace.evaluate, 2 * pace.evaluate))
     yield Began(resumed, run.counters.images, run.counters.seconds, sum(p.numel() for p in run.module.parameters()))
     if not resumed:
         yield save()  # from here on there is a checkpoint to go back to
@@ -147,8 +151,13 @@ def fit(
             progress = min(1.0, budget.progress(counters.images, now) / counters.end)
             yield Ticked(now, counters.images, progress, rate, losses, counters.metrics)
         if counters.images > judged and (reason or judging.now(now)):
-            yield judge(run, folder, budget, patience)
-            judging.done(now, seconds())
+            more: dict[str, float] = {}
+            if further and (reason or looking.now(now)):
+                more = run.look(further)
+                looking.done(now, seconds())
+            begin = seconds()
+            yield judge(run, folder, budget, patience, more)
+            judging.done(begin, seconds())
             judged = counters.images
         if counters.images > saved and (reason or saving.now(seconds())):
             yield save()
@@ -158,10 +167,11 @@ def fit(
     yield Stopped(reason, REASONS[reason], counters.images, counters.seconds, counters.metrics)
 
 
-def judge(run: Run, folder: Path, budget: Budget, patience: float | None) -> Evaluated:
-    """Take held-out figures and a preview; on a plateau move the end of training ahead."""
+def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: dict[str, float]) -> Evaluated:
+    """Take held-out figures, join them with those taken already, and a preview; on a plateau move the end ahead."""
     counters = run.counters
     metrics, picture = run.evaluate()
+    metrics = more | metrics
     counters.metrics = metrics
     counters.history.append({"seconds": round(counters.seconds, 2), "images": counters.images, "metrics": metrics})
     write_bytes(folder / PREVIEW, cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())

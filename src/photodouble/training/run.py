@@ -90,6 +90,12 @@ class Run:
         self.average.eval()
         return self.task.evaluate(self.average), self.task.preview(self.average)
 
+    @torch.no_grad()
+    def look(self, further: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
+        """Further figures of the average."""
+        self.average.eval()
+        return further(self.average)
+
     def save(self, folder: Path, about: About) -> None:
         """Write the checkpoint."""
         counters = self.counters
