@@ -26,7 +26,7 @@ BLOCK = 256
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """The face in an output frame, looked for where the plate's is."""
 
     landmarks: Landmarks
@@ -86,18 +86,18 @@ def measuring(
     total = plates.count()
     every = max(1, -(-total // EMBEDDED))
     reader = _landmark_reader(faces)
-    table, embedder = _Table(people), Embedder()
+    table, embedder = Table(people), Embedder()
     landmarkers: SimpleQueue[Landmarker] = SimpleQueue()  # one instance serves one thread at a time
     for _ in range(THREADS):
         landmarkers.put(Landmarker())
-    waiting: deque[tuple[dict, np.ndarray | None, Future[_Found] | None]] = deque()
+    waiting: deque[tuple[dict, np.ndarray | None, Future[Found] | None]] = deque()
 
-    def find(image: np.ndarray, roi: Roi, embed: bool) -> _Found:
+    def find(image: np.ndarray, roi: Roi, embed: bool) -> Found:
         landmarker = landmarkers.get()
         found = landmarker(image, roi)
         landmarkers.put(landmarker)
         there = embed and found.presence >= PRESENT
-        return _Found(found, embedder(image, found.points) if there else None)
+        return Found(found, embedder(image, found.points) if there else None)
 
     def settle() -> int:
         row, points, future = waiting.popleft()
@@ -117,7 +117,7 @@ def measuring(
             lag = row["time"] - float(shot.pts * shot.time_base)
             start = lag if start is None else start
             row["lag"] = lag - start
-            row |= _pixel_row(shot.image, result.image, cover, points, ignore, before if k % FLOW_EVERY == 0 else None)
+            row |= pixel_row(shot.image, result.image, cover, points, ignore, before if k % FLOW_EVERY == 0 else None)
             waiting.append((row, points, future))
             before = shot.image, result.image
             while len(waiting) > AHEAD:
@@ -185,7 +185,7 @@ def _landmark_reader(faces: FaceSet) -> Callable[[int], np.ndarray]:
     return lambda row: block(row // BLOCK)[row % BLOCK]
 
 
-def _pixel_row(
+def pixel_row(
     plate: np.ndarray,
     output: np.ndarray,
     cover: np.ndarray | None,
@@ -224,7 +224,7 @@ def _pixel_row(
     return row
 
 
-class _Table:
+class Table:
     """The rows of numbers of all frames, filled in their order; holds landmarks of the last three frames only."""
 
     shapes: Mapping[str, tuple[int, ...]] = {
@@ -243,9 +243,10 @@ class _Table:
 
     @property
     def length(self) -> int:
+        """Rows so far."""
         return len(self._rows)
 
-    def add(self, row: dict, plate: np.ndarray | None, found: _Found | None) -> None:
+    def add(self, row: dict, plate: np.ndarray | None, found: Found | None) -> None:
         """Finish a frame's row with what is known of its face: landmarks of the plate, findings in the output."""
         row |= {"presence": found.landmarks.presence if found else 0.0, "eyes_shut": 0.0}
         pair = None
