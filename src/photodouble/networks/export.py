@@ -6,10 +6,10 @@ import io
 import math
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime
 import torch
 from torch import nn
 
@@ -85,23 +85,19 @@ def to_onnx(conversion: Conversion, input_names: Mapping[str, str]) -> onnx.Mode
 
 
 @torch.no_grad()
-def difference(path: Path, conversion: Conversion, pictures: Mapping[str, torch.Tensor]) -> float:
-    """The largest difference between what ONNX Runtime makes of a file and PyTorch of the network.
+def difference(
+    session: onnxruntime.InferenceSession, conversion: Conversion, pictures: Mapping[str, torch.Tensor]
+) -> float:
+    """The largest difference between what ONNX Runtime makes of an exported network and PyTorch of the network itself.
 
     Args:
-        path: the ONNX file.
+        session: with the exported one.
         conversion: what it should do.
         pictures: N x 3 x size x size float32 by the names of `forward`'s inputs.
 
     Returns:
-        Of any value of any output, infinite where one is not a number.
+        Of any value of any output; infinite where one is not a number.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [entry.name for entry in session.get_inputs()]
     given = [pictures[key] for key in conversion.inputs]
     found = session.run(None, {name: value.numpy() for name, value in zip(names, given, strict=True)})

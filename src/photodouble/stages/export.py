@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from google.protobuf.message import DecodeError
 
@@ -116,10 +117,11 @@ def run(config: ExportConfig) -> Iterator[Event]:
         model = to_onnx(chosen, {key: name for key, (name, _) in INPUTS.items()})
         describe(model, meta, record, plain, "float16" if config.half else "float32")
         part.write_bytes(model.SerializeToString())
+        session = open_session(part)
         apart = 0.0
         for done, pictures in enumerate(trials):
             yield Progress(STAGE, done, len(trials), "comparisons", "with PyTorch")
-            apart = max(apart, difference(part, plain, pictures))
+            apart = max(apart, difference(session, plain, pictures))
         if not apart < limit:
             raise PhotodoubleError(
                 f"The ONNX file of {folder} differs from PyTorch by {apart:.2g}, more than {limit:.2g}, and was not "
@@ -215,6 +217,14 @@ def face_crops(folder: Path, conversion: Conversion) -> dict[str, torch.Tensor]:
     return {
         key: torch.from_numpy(made[key]).permute(0, 3, 1, 2).float().div(255).contiguous() for key in conversion.inputs
     }
+
+
+def open_session(path: Path) -> onnxruntime.InferenceSession:
+    """An ONNX file in ONNX Runtime on the processor."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def describe(model: onnx.ModelProto, meta: Meta, record: ConsentRecord, conversion: Conversion, precision: str) -> None:
