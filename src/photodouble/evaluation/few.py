@@ -25,7 +25,7 @@ class Finished:
         plate, output: H x W x 3 uint8 RGB; matte: H x W float32, where they differ.
         before, after: the face in the two, in their pixels.
         back: (2, 3) from their pixels to the plate's.
-        embedding: (128,) of the output's face.
+        embedding: (128,) of the output's face; None: likeness is not measured on this one.
         follows: whether this is the frame after the one before it in the list.
     """
 
@@ -35,7 +35,7 @@ class Finished:
     before: Landmarks
     after: Landmarks
     back: np.ndarray
-    embedding: np.ndarray
+    embedding: np.ndarray | None
     follows: bool
 
 

@@ -13,8 +13,11 @@ from photodouble.generators import Drawn, MeshGenerator, PlateFace, as_generator
 from photodouble.retarget import REGIONS, know_faces, plan_shot
 from photodouble.training.pairs import split_faces
 
-RUNS, LENGTH = 4, 5
+RUNS, LENGTH = 4, 4
 """Stretches of the plate that are drawn, and frames of each: neighbours, so that flicker can be seen."""
+
+LOOKED = 2
+"""Likeness is measured on every second one: neighbours are alike, and the encoder costs most."""
 
 BESIDE = 3
 """Frames before and after a stretch that are planned with it: landmarks are filtered over time."""
@@ -85,11 +88,11 @@ class SwapJudge:
 
     def _figures(self, drawn: list[Drawn]) -> dict[str, float]:
         finished = []
-        for shown, picture in zip(self._shown, drawn, strict=True):
+        for number, (shown, picture) in enumerate(zip(self._shown, drawn, strict=True)):
             face = shown.face
             done = composite(face.image, picture.picture, picture.landmarks, face.box, None, picture.opacity)
             after = self._landmarker(done.image, Roi.of_landmarks(face.landmarks))
-            look = self._embedder(done.image, after.points)
+            look = self._embedder(done.image, after.points) if number % LOOKED == 0 else None
             finished.append(
                 Finished(face.image, done.image, done.matte, shown.found, after, shown.back, look, shown.follows)
             )

@@ -14,9 +14,11 @@ from torch import nn
 
 from photodouble.consent import digest, require
 from photodouble.errors import BadInput
+from photodouble.evaluation.data import data_report
 from photodouble.faces import FaceSet
 from photodouble.project import open_project
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
+from photodouble.stages.swap_judge import SwapJudge
 from photodouble.training import checkpoint
 from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
 from photodouble.training.autoencode import Autoencode
@@ -70,7 +72,8 @@ def run(config: TrainConfig) -> Iterator[Event]:
     """Train a model, go on with the one that is there, or add somebody to it.
 
     The result holds model (folder), images, images_per_second, seconds, ssim (held-out), metrics, stopped, resumed,
-    init (what the model started from), identities and history (rows of seconds, images, metrics).
+    init (what the model started from), identities, history (rows of seconds, images, metrics) and coverage (what the
+    plate asks for and the wanted person's footage lacks: `evaluation.data.DataReport.values`).
 
     Raises:
         Refused: consent is missing.
@@ -98,6 +101,10 @@ def run(config: TrainConfig) -> Iterator[Event]:
     )
     if known and config.init is not None:
         yield Warned(STAGE, f"--init starts a new model only: the one in {folder} goes on from where it is.")
+    report = data_report((config.target, sets[config.target]), (config.source, sets[config.source]))
+    for message in report.warnings():
+        yield Warned(STAGE, message)
+    judged = sets[config.target], sets[config.source]
     if growth:
         sets = {name: sets[name] for name in growth.new}
     for name, faces in sets.items():
@@ -123,8 +130,10 @@ def run(config: TrainConfig) -> Iterator[Event]:
     elif prior:
         about = replace(about, start=prior.record())
         start = partial(prior.fill, identities=about.identities)
+    judge = SwapJudge(*judged, about.identities.index(config.target))
+    values |= {"coverage": report.values()}
     values |= {"init": about.start.get("from", NONE), "identities": about.identities}
-    for event in fit(task, folder, budget, seed=config.seed, device=device, about=about, start=start):
+    for event in fit(task, folder, budget, seed=config.seed, device=device, about=about, start=start, further=judge):
         if isinstance(event, Began) and event.images:
             values["resumed"] = True
             done = f"{event.images} images and {event.seconds:.0f} s of training are done"
