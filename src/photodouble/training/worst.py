@@ -1,0 +1,39 @@
+"""The held-out faces that a network makes the least of, as one picture."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+
+SHOWN = 6
+SIZE = 160
+"""Side of a tile, pixels."""
+
+LINE = 20
+"""Height of a line of text, pixels."""
+
+
+def worst_sheet(rows: Sequence[tuple[str, torch.Tensor]], scores: torch.Tensor, figures: Sequence[str]) -> np.ndarray:
+    """The `SHOWN` faces of the lowest score side by side, the worst first: H x W x 3 uint8 RGB.
+
+    Args:
+        rows: of the sheet from the top: what it is called, and n x 3 x S x S pictures in 0..1.
+        scores: n, larger is better.
+        figures: n lines of text, to stand below the faces.
+    """
+    chosen = torch.argsort(scores.cpu(), stable=True)[:SHOWN].tolist()
+    columns = []
+    for place, number in enumerate(chosen):
+        tiles = []
+        for name, pictures in rows:
+            tile = (pictures[number].detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+            tiles += [cv2.resize(tile, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), text(name if place == 0 else "")]
+        columns.append(np.vstack([*tiles, text(figures[number])]))
+    return np.hstack(columns)
+
+
+def text(words: str) -> np.ndarray:
+    """A line of text as a picture, `LINE` x `SIZE` x 3, ASCII only."""
+    blank = np.full((LINE, SIZE, 3), 255, np.uint8)
+    return cv2.putText(blank, words, (4, LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (60, 60, 60), 1, cv2.LINE_AA)
