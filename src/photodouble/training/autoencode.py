@@ -11,6 +11,7 @@ from photodouble.training.augment import ORIGINAL, Augmentation, augment
 from photodouble.training.data import CropCache, contact_sheet
 from photodouble.training.losses import l1, ssim
 from photodouble.training.task import Average, Schedule
+from photodouble.training.worst import worst_sheet
 
 SIZE = 64
 HELD_OUT = 24
@@ -73,6 +74,17 @@ class Autoencode:
     def score(self, metrics: dict[str, float]) -> float:
         """Mean structural similarity."""
         return metrics["ssim"]
+
+    def worst(self, module: nn.Module) -> np.ndarray:
+        """The worst held-out reconstructions of all identities, and the crops."""
+        device = next(module.parameters()).device
+        pairs = [(cache.held_out(HELD_OUT, device), number) for number, cache in enumerate(self.caches.values())]
+        target = torch.cat([pictures for pictures, _ in pairs])
+        drawn = torch.cat([module(pictures, number) for pictures, number in pairs])
+        scores = ssim(drawn, target)
+        return worst_sheet(
+            [("result", drawn), ("truth", target)], scores, [f"SSIM {score:.3f}" for score in scores.tolist()]
+        )
 
     def preview(self, module: nn.Module) -> np.ndarray:
         """Held-out faces of each identity: the crop, its reconstruction, and it as every other identity."""

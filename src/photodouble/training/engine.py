@@ -33,7 +33,7 @@ from photodouble.training.task import (
 
 MAX_REWINDS = 2
 LONGEST = 50.0  # seconds between two checkpoints, at most
-PREVIEW = "preview.png"
+PREVIEW, WORST = "preview.png", "worst.png"
 REASONS = {
     "budget": "The training budget is used up.",
     "plateau": "The held-out figures have stopped rising: more training would not help.",
@@ -152,8 +152,9 @@ def fit(
             yield Ticked(now, counters.images, progress, rate, losses, counters.metrics)
         if counters.images > judged and (reason or judging.now(now)):
             more: dict[str, float] = {}
-            if further and (reason or looking.now(now)):
-                more = run.look(further)
+            if reason or looking.now(now):
+                more = run.look(further) if further else {}
+                write_picture(folder / WORST, run.look(task.worst))
                 looking.done(now, seconds())
             begin = seconds()
             yield judge(run, folder, budget, patience, more)
@@ -167,6 +168,11 @@ def fit(
     yield Stopped(reason, REASONS[reason], counters.images, counters.seconds, counters.metrics)
 
 
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write H x W x 3 uint8 RGB as PNG, atomically."""
+    write_bytes(path, cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
+
+
 def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: dict[str, float]) -> Evaluated:
     """Take held-out figures, join them with those taken already, and a preview; on a plateau move the end ahead."""
     counters = run.counters
@@ -174,7 +180,7 @@ def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: 
     metrics = more | metrics
     counters.metrics = metrics
     counters.history.append({"seconds": round(counters.seconds, 2), "images": counters.images, "metrics": metrics})
-    write_bytes(folder / PREVIEW, cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))[1].tobytes())
+    write_picture(folder / PREVIEW, picture)
     score = run.task.score(metrics)
     if score > counters.best + 0.001:
         counters.best, counters.best_seconds = score, counters.seconds

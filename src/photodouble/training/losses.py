@@ -53,6 +53,12 @@ def dssim(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return 0.5 * (1 - ssim_map(a, b).mean())
 
 
+def l1_each(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted absolute error of each picture, N; 0 where its `weight` (N x 1 x H x W) is 0 everywhere."""
+    error = ((a - b).abs() * weight).sum((1, 2, 3))
+    return error / (weight.sum((1, 2, 3)) * a.shape[1]).clamp(min=1e-9)
+
+
 def l1(a: torch.Tensor, b: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
     """Mean absolute error; with `weight` (N x 1 x H x W, not all zero) its mean weighted by it."""
     error = (a - b).abs()

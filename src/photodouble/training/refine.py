@@ -10,8 +10,9 @@ from torch import nn
 from photodouble import networks
 from photodouble.training.augment import Augmentation, affine, recolour, resample
 from photodouble.training.data import contact_sheet
-from photodouble.training.losses import dssim, l1, ssim
+from photodouble.training.losses import dssim, l1, l1_each, ssim
 from photodouble.training.task import Average, Schedule
+from photodouble.training.worst import worst_sheet
 
 SIZE = 128
 HELD_OUT = 48
@@ -126,6 +127,15 @@ class Refine:
     def score(self, metrics: dict[str, float]) -> float:
         """Structural similarity, less the error in eyes and lips."""
         return metrics["ssim"] - metrics["features"]
+
+    def worst(self, module: nn.Module) -> np.ndarray:
+        """The held-out pairs of the lowest score: what `mesh` drew, the result, the truth."""
+        mesh, target, lines, _ = self._held_out(HELD_OUT, next(module.parameters()).device)
+        picture = module(mesh, lines, self.numbers[0])[0].clamp(0, 1)
+        error = l1_each(picture, target, importance(lines) - 1)
+        after, before = ssim(picture, target), ssim(mesh, target)
+        figures = [f"SSIM {a:.3f} (mesh {b:.3f})" for a, b in zip(after.tolist(), before.tolist(), strict=True)]
+        return worst_sheet([("mesh", mesh), ("result", picture), ("truth", target)], after - error, figures)
 
     def preview(self, module: nn.Module) -> np.ndarray:
         """Held-out pairs: what `mesh` drew, the result, the truth."""

@@ -91,8 +91,8 @@ class Run:
         return self.task.evaluate(self.average), self.task.preview(self.average)
 
     @torch.no_grad()
-    def look(self, further: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
-        """Further figures of the average."""
+    def look(self, further: Callable[[nn.Module], Any]) -> Any:
+        """What `further` says of the average."""
         self.average.eval()
         return further(self.average)
 

@@ -108,6 +108,9 @@ class Task(Protocol):
     def preview(self, module: nn.Module) -> np.ndarray:
         """A picture of held-out results, H x W x 3 uint8 RGB."""
 
+    def worst(self, module: nn.Module) -> np.ndarray:
+        """The same of the worst ones, with their figures: see `worst.worst_sheet`."""
+
 
 @dataclass(frozen=True)
 class About:
