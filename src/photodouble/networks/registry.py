@@ -37,6 +37,11 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_NETWORKS))
 
 
+def size_of(name: str) -> int:
+    """Height and width of the pictures of the registered network `name`."""
+    return int(_NETWORKS[name][0].size)  # type: ignore[attr-defined]
+
+
 def create(name: str, **values: Any) -> nn.Module:
     """Build the network `name`; its config is kept as `.config` and its name as `.architecture`.
 

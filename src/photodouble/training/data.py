@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from photodouble.errors import BadInput
 
@@ -157,6 +157,6 @@ def contact_sheet(rows: list[list[torch.Tensor]], size: int = 128) -> np.ndarray
     """Lay out pictures (3 x H x W in 0..1) in rows, each `size` pixels: H x W x 3 uint8."""
     sheet = []
     for row in rows:
-        tiles = [(tile.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy() for tile in row]
-        sheet.append(np.hstack([cv2.resize(tile, (size, size), interpolation=cv2.INTER_NEAREST) for tile in tiles]))
-    return np.vstack(sheet)
+        tiles = [F.interpolate(tile.detach()[None].float().cpu(), size=(size, size))[0] for tile in row]
+        sheet.append(torch.cat(tiles, 2))
+    return (torch.cat(sheet, 1).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()

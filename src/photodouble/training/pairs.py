@@ -1,4 +1,4 @@
-"""What is trained on and drawn first: the pairs of `lite`, and faces of a person of whom there are few pictures."""
+"""What is trained on and drawn first: pairs, and faces of a person of whom there are few pictures."""
 
 from collections.abc import Generator
 
@@ -10,8 +10,9 @@ from photodouble.faces import INNER, FaceSet, alignment, transform
 from photodouble.retarget import REGIONS, know_faces, plan_shot, render
 from photodouble.retarget.examples import free_of, hold_out_stills
 from photodouble.retarget.pairs import make_pairs
+from photodouble.training.balance import balance
 from photodouble.training.data import CropCache, Split, crop_cache, load_crops, split_by_time
-from photodouble.training.refine import SIZE, PairCache
+from photodouble.training.pair_cache import PairCache
 
 FEWEST = 40
 """Fewer faces than this are stills."""
@@ -32,7 +33,7 @@ def split_faces(faces: FaceSet, rows: np.ndarray) -> Split:
 
 
 def draw_pairs(
-    faces: FaceSet, count: int, seed: int, split: Split | None = None
+    faces: FaceSet, count: int, seed: int, split: Split | None = None, size: int = 128
 ) -> Generator[tuple[int, int], None, PairCache]:
     """Draw about `count` training pairs of a person, and one of each held-out face, from its other pictures.
 
@@ -40,6 +41,7 @@ def draw_pairs(
         faces: of the person.
         seed: of the choice among pictures that fit.
         split: rows of `faces` that are trained on and held out, instead of `split_faces`' choice.
+        size: of the pairs, pixels.
 
     Yields:
         Pairs drawn so far, and how many there will be.
@@ -61,11 +63,12 @@ def draw_pairs(
     evenly = np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)
     wanted = np.concatenate([np.tile(train[evenly], times), held])
     made = []
-    for pair in make_pairs(person, wanted, free_of(faces, rows), SIZE, seed, allowed):
+    for pair in make_pairs(person, wanted, free_of(faces, rows), size, seed, allowed):
         made.append(pair)
         yield len(made), len(wanted)
     mesh, lines, target, matte = (torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True))
-    return PairCache(mesh, lines, target, matte, np.isin(wanted, held))
+    weight = balance(faces.blendshapes[rows], faces.pose[rows])
+    return PairCache(mesh, lines, target, matte, np.isin(wanted, held), weight[wanted])
 
 
 def few_or_many(faces: FaceSet, plate: FaceSet, size: int, name: str) -> CropCache:

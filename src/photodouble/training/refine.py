@@ -1,6 +1,9 @@
-"""The training of `lite`: to turn what `mesh` draws of a person into what the person really looks like there."""
+"""The training of `lite`, `standard` and `fine`: to turn what `mesh` draws of a person into what is really there."""
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,38 +12,22 @@ from torch import nn
 
 from photodouble import networks
 from photodouble.training.augment import Augmentation, affine, recolour, resample
+from photodouble.training.critic import Critic, adversarial
 from photodouble.training.data import contact_sheet
-from photodouble.training.losses import dssim, l1, l1_each, ssim
+from photodouble.training.losses import l1, l1_each, ssim
+from photodouble.training.pair_cache import PairCache, Sampler
+from photodouble.training.pair_losses import Weights, importance, pair_losses
+from photodouble.training.speed import Speed
 from photodouble.training.task import Average, Schedule
 from photodouble.training.worst import worst_sheet
 
-SIZE = 128
+SIZE = networks.size_of("lite")
 HELD_OUT = 48
 SHOWN = 6
-FEATURES = 3.0
-"""How much more eyes and lips count than the rest."""
+AT_ONCE = 12
+"""Held-out pictures drawn at a time."""
 
 MOVES = Augmentation(rotation=8.0, zoom=0.06, shift=0.04, flip=0.5, warp=0.0, colour=0.12)
-
-
-@dataclass(frozen=True)
-class PairCache:
-    """One identity's pairs, uint8: `mesh`, `lines`, `target` n x 128 x 128 x 3 and `matte` n x 128 x 128.
-
-    `held_out` (n,) bool: those that no training step sees.
-    """
-
-    mesh: torch.Tensor
-    lines: torch.Tensor
-    target: torch.Tensor
-    matte: torch.Tensor
-    held_out: np.ndarray
-
-    def stack(self, rows: np.ndarray, device: torch.device) -> torch.Tensor:
-        """Some pairs as n x 10 x 128 x 128 float 0..1: mesh, target, lines, matte."""
-        at = torch.from_numpy(rows)
-        whole = torch.cat([self.mesh[at], self.target[at], self.lines[at], self.matte[at][..., None]], 3)
-        return whole.to(device).permute(0, 3, 1, 2).float().div_(255)
 
 
 @dataclass
@@ -48,22 +35,32 @@ class Refine:
     """`caches` by identity; the first is the wanted person, whom `evaluate` judges.
 
     `numbers`: of their decoders, where they are not the first ones: the network has others, which stay as they are.
+    `settings`: of the network `model`, beside the number of identities. `balanced`: pairs are seen as often as their
+    weights say. `late`: 0, and during the tail of the learning rate the part of it that is over; the engine sets it.
+    The values for `lite` are the default, `recipes` has the others.
     """
 
     caches: dict[str, PairCache]
+    model: str = "lite"
+    settings: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 12
     others: int = 4
-    width: int = 24
     rate: float = 1e-3
+    weights: Weights = field(default_factory=Weights)
+    balanced: bool = False
+    speed: Speed = field(default_factory=Speed)
     strength: Augmentation = MOVES
     schedule: Schedule = field(default_factory=lambda: Schedule(warm_up=0.02, tail=0.5))
     average: Average = field(default_factory=Average)
     name: str = "refine"
     numbers: tuple[int, ...] = ()
+    helper: nn.Module | None = field(default=None, init=False)
+    late: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         """Number the decoders."""
         self.numbers = self.numbers or tuple(range(len(self.caches)))
+        self._at: dict[torch.device, tuple[list[Sampler], Callable[..., Any]]] = {}
 
     @property
     def images_per_batch(self) -> int:
@@ -75,47 +72,61 @@ class Refine:
         return [self.batch_size] + [self.others] * (len(self.caches) - 1)
 
     def build(self) -> nn.Module:
-        """A decoder for each identity."""
-        return networks.create("lite", identities=max(self.numbers) + 1, width=self.width)
+        """A decoder for each identity, and a critic for the training if it has a say."""
+        module = networks.create(self.model, identities=max(self.numbers) + 1, **self.settings)
+        if self.weights.critic and torch.get_default_device().type != "meta":  # there only shapes are wanted
+            self.helper = Critic()
+        return module
+
+    def part(self, parts: int) -> "Refine | None":
+        """The same task with `parts` times fewer pictures in a step; None where they cannot be divided so."""
+        if any(count % parts for count in self._counts()):
+            return None
+        smaller = copy.copy(self)
+        smaller.batch_size, smaller.others = self.batch_size // parts, self.others // parts
+        return smaller
 
     def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
-        """AdamW."""
-        return torch.optim.AdamW(module.parameters(), self.rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+        """AdamW; the critic's without momentum, which a game of two would swing with."""
+        groups: list[dict[str, Any]] = [{"params": list(module.parameters()), "betas": (0.9, 0.99)}]
+        if self.helper is not None:
+            groups.append({"params": list(self.helper.parameters()), "betas": (0.0, 0.99), "weight_decay": 0.0})
+        return torch.optim.AdamW(groups, self.rate, weight_decay=1e-4, fused=True)
 
     def batch(self, generator: torch.Generator, device: torch.device) -> dict[str, torch.Tensor]:
-        """`pairs` N x 10 x 128 x 128: mesh, target, lines, matte; each pair is moved and recoloured as one."""
-        parts = []
-        for count, cache in zip(self._counts(), self.caches.values(), strict=True):
-            train = np.flatnonzero(~cache.held_out)
-            pick = torch.randint(len(train), (count,), generator=generator, device=device).cpu().numpy()
-            parts.append(cache.stack(train[pick], device))
-        pairs = torch.cat(parts)
-        size = [len(pairs), pairs.shape[1], SIZE, SIZE]
-        pairs = resample(pairs, F.affine_grid(affine(len(pairs), self.strength, generator), size, align_corners=False))
+        """`pairs` N x 10 x S x S: mesh, target, lines, matte; each pair is moved and recoloured as one."""
+        samplers, _ = self._ready(device)
+        pairs = torch.cat([s.draw(count, generator) for s, count in zip(samplers, self._counts(), strict=True)])
+        grid = F.affine_grid(affine(len(pairs), self.strength, generator), list(pairs.shape), align_corners=False)
+        pairs = resample(pairs, grid)
         gain, offset = recolour(len(pairs), self.strength.colour, generator)
         colours = pairs[:, :6].unflatten(1, (2, 3)) * gain[:, None] + offset[:, None]
         return {"pairs": torch.cat([colours.clamp(0, 1).flatten(1, 2), pairs[:, 6:]], 1)}
 
     def losses(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Weighted absolute error and structural dissimilarity of each identity, and the matte's cross entropy."""
-        mesh, target, lines, matte = batch["pairs"].split((3, 3, 3, 1), 1)
-        levels = module.encode(mesh, lines)  # type: ignore[operator]
-        parts = [piece.split(self._counts()) for piece in (mesh, target, lines, matte)]
-        codes = list(zip(*(level.split(self._counts()) for level in levels), strict=True))
-        terms = []
-        for number, code, m, t, line, a in zip(self.numbers, codes, *parts, strict=True):
-            picture, logits = module.decode(code, m, number)  # type: ignore[operator]
-            weight = importance(line)
-            terms.append(
-                torch.stack([l1(picture, t, weight), dssim(picture, t), F.binary_cross_entropy_with_logits(logits, a)])
-            )
-        error, dissimilar, alpha = torch.stack(terms).mean(0)
-        return {"l1": error, "dssim": dissimilar, "matte": alpha, "total": error + 0.5 * dissimilar + 0.05 * alpha}
+        """Those of `pair_losses`, and late in training `convinces` (the critic) and what the `critic` learns."""
+        pairs = batch["pairs"]
+        _, judge = self._ready(pairs.device)
+        losses, drawn = judge(module, pairs, self._counts(), self.numbers, self.weights, self.speed)
+        if self.helper is None or self.late <= 0:
+            return losses
+        target, lines, matte = pairs[:, 3:6], pairs[:, 6:9], pairs[:, 9:]
+        with self.speed.autocast(pairs.device):  # only the face is judged: around it is what really is there
+            convinces, learns = adversarial(self.helper, target + matte * (drawn - target), target, lines)
+        total = losses["total"] + self.weights.critic * min(1.0, self.late) * convinces + learns
+        return losses | {"convinces": convinces, "critic": learns, "total": total}
+
+    def _ready(self, device: torch.device) -> tuple[list[Sampler], Callable[..., Any]]:
+        """The caches' pairs and `pair_losses`, ready on `device`; kept, also for a `part`."""
+        if device not in self._at:
+            caches = self.caches.values() if device.type != "meta" else ()
+            samplers = [Sampler(cache, device, self.balanced) for cache in caches]
+            self._at[device] = samplers, self.speed.compiled(pair_losses, device)
+        return self._at[device]
 
     def evaluate(self, module: nn.Module) -> dict[str, float]:
         """Held-out pairs of the wanted person: `ssim` of the result and `ssim_mesh` of what it was given."""
-        mesh, target, lines, _ = self._held_out(HELD_OUT, next(module.parameters()).device)
-        picture = module(mesh, lines, self.numbers[0])[0].clamp(0, 1)
+        mesh, target, lines, picture = self._held_out(module, HELD_OUT)
         weight = importance(lines) - 1
         return {
             "ssim": float(ssim(picture, target).mean()),
@@ -130,8 +141,7 @@ class Refine:
 
     def worst(self, module: nn.Module) -> np.ndarray:
         """The held-out pairs of the lowest score: what `mesh` drew, the result, the truth."""
-        mesh, target, lines, _ = self._held_out(HELD_OUT, next(module.parameters()).device)
-        picture = module(mesh, lines, self.numbers[0])[0].clamp(0, 1)
+        mesh, target, lines, picture = self._held_out(module, HELD_OUT)
         error = l1_each(picture, target, importance(lines) - 1)
         after, before = ssim(picture, target), ssim(mesh, target)
         figures = [f"SSIM {a:.3f} (mesh {b:.3f})" for a, b in zip(after.tolist(), before.tolist(), strict=True)]
@@ -139,18 +149,20 @@ class Refine:
 
     def preview(self, module: nn.Module) -> np.ndarray:
         """Held-out pairs: what `mesh` drew, the result, the truth."""
-        mesh, target, lines, _ = self._held_out(SHOWN, next(module.parameters()).device)
-        return contact_sheet([list(mesh), list(module(mesh, lines, self.numbers[0])[0]), list(target)])
+        mesh, target, _, picture = self._held_out(module, SHOWN)
+        return contact_sheet([list(mesh), list(picture), list(target)], min(256, mesh.shape[-1]))
 
-    def _held_out(self, count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
+    def _held_out(self, module: nn.Module, count: int) -> tuple[torch.Tensor, ...]:
+        """Some held-out pairs: mesh, target, lines, and what the network makes of them."""
+        device = next(module.parameters()).device
         cache = next(iter(self.caches.values()))
         rows = np.flatnonzero(cache.held_out)
         rows = rows if len(rows) else np.arange(len(cache.held_out))
         some = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
-        return cache.stack(some, device).split((3, 3, 3, 1), 1)
-
-
-def importance(lines: torch.Tensor) -> torch.Tensor:
-    """Weight of each pixel, N x 1 x H x W: 1, and 1 + `FEATURES` in and around eyes and lips."""
-    marked = (lines[:, :2].amax(1, keepdim=True) > 0.2).float()
-    return 1 + FEATURES * F.max_pool2d(marked, 5, 1, 2)
+        mesh, target, lines, _ = cache.stack(some, device).split((3, 3, 3, 1), 1)
+        with self.speed.autocast(device):
+            drawn = [
+                module(m, line, self.numbers[0])[0].float()
+                for m, line in zip(mesh.split(AT_ONCE), lines.split(AT_ONCE), strict=True)
+            ]
+        return mesh, target, lines, torch.cat(drawn).clamp(0, 1)
