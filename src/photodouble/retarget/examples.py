@@ -13,10 +13,12 @@ STILLS = 14
 
 def free_of(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
     """(n, n) bool: True at [i, j] where picture j may be used to draw picture i without being nearly the same one."""
-    frame, source = faces.frame[rows], faces.source[rows]
+    frame, source, track = faces.frame[rows], faces.source[rows], faces.track[rows]
     apart = abs(frame[:, None] - frame[None])
-    # Faces of one frame are different pictures only where a sheet shows a person several times.
-    near = (source[:, None] == source[None]) & (apart <= NEAR) & (apart > 0)
+    # Faces of one frame are different pictures only where a sheet shows a person several times, and a folder's
+    # pictures that no track joins are stills, not frames.
+    same = (source[:, None] == source[None]) & (track[:, None] == track[None])
+    near = same & (apart <= NEAR) & (apart > 0)
     return ~near & ~np.eye(len(rows), dtype=bool)
 
 

@@ -100,7 +100,7 @@ def run(config: PretrainConfig) -> Iterator[Event]:
     for name, faces in sets.items():
         alone = len(faces) - sum(map(len, people[name]))
         if alone:
-            yield Warned(STAGE, f"{alone} faces of {name} are left out: no other picture shows the same person.")
+            yield Warned(STAGE, f"Of {name}, {alone} of {len(faces)} faces are left out: no other picture shows the same person.")
     everybody = [faces for parts in people.values() for faces in parts]
     if not everybody:
         raise BadInput("Nobody is seen in two different pictures or moments: give more pictures of the same people.")
