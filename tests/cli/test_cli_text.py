@@ -36,6 +36,7 @@ def test_sizes(count, told):
 
 def test_numbers_keep_the_digits_that_matter():
     assert [number(v) for v in (472, 34.14, 0.671, 15980.4, float("nan"))] == ["472", "34.1", "0.67", "15,980", "-"]
+    assert [number(v) for v in (0.000734, -0.004, 0, 0.005)] == ["0.0007", "-0.004", "0", "0.01"]
 
 
 def test_a_plan_reads_the_unit_off_the_name():

@@ -36,9 +36,11 @@ def size(count: float) -> str:
 
 
 def number(value: float) -> str:
-    """A number as short as it can be read: `472`, `34.1`, `0.67`."""
+    """A number as short as it can be read: `472`, `34.1`, `0.67`, `0.0007`."""
     if not math.isfinite(value):
         return "-"
+    if 0 < abs(value) < 0.005:
+        return f"{value:.1g}"
     if float(value).is_integer() or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -1,6 +1,5 @@
 """A network as ONNX: what everybody shares and one identity's decoder, and nothing of the other identities."""
 
-import copy
 import inspect
 import io
 import math
@@ -22,23 +21,21 @@ OUTPUTS = ("picture", "matte")
 class Conversion(nn.Module):
     """The conversion path: pictures in as the network's `forward` names them, `picture` and maybe `matte` out.
 
-    All are N x 3 (the matte N x 1) x size x size float32 in 0..1, also where the arithmetic is half precision.
+    All are N x 3 (the matte N x 1) x size x size float32 in 0..1.
     """
 
-    def __init__(self, module: nn.Module, identity: int, half: bool = False) -> None:
+    def __init__(self, module: nn.Module, identity: int) -> None:
         super().__init__()
-        self.module = copy.deepcopy(module).half() if half else module
-        self.identity, self.half_precision = identity, half
+        self.module, self.identity = module, identity
         self.size = int(module.size)  # type: ignore[arg-type]
         self.inputs = [key for key in inspect.signature(module.forward).parameters if key != "identity"]
         self.eval()
 
     def forward(self, *pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Draw a batch."""
-        given = [picture.half() for picture in pictures] if self.half_precision else pictures
-        drawn = self.module(*given, identity=self.identity)
+        drawn = self.module(*pictures, identity=self.identity)
         picture, *logits = drawn if isinstance(drawn, tuple) else (drawn,)
-        return picture.float().clamp(0, 1), *(value.float().sigmoid() for value in logits)
+        return picture.clamp(0, 1), *(value.sigmoid() for value in logits)
 
 
 def noise(conversion: Conversion, count: int, seed: int = 0) -> dict[str, torch.Tensor]:
@@ -49,7 +46,7 @@ def noise(conversion: Conversion, count: int, seed: int = 0) -> dict[str, torch.
 
 
 @torch.no_grad()
-def to_onnx(conversion: Conversion, input_names: Mapping[str, str]) -> onnx.ModelProto:
+def to_onnx(conversion: Conversion, input_names: Mapping[str, str], half: bool = False) -> onnx.ModelProto:
     """Trace it, with any number of pictures at a time.
 
     PyTorch's older exporter: it is in every version that photodouble supports and needs no further package, where the
@@ -58,6 +55,7 @@ def to_onnx(conversion: Conversion, input_names: Mapping[str, str]) -> onnx.Mode
     Args:
         conversion: on the processor.
         input_names: what ONNX shall call the inputs, by their names in `forward`.
+        half: weights and arithmetic in half precision; inputs and outputs stay float32.
     """
     example = tuple(noise(conversion, 2).values())
     names_in = [input_names[key] for key in conversion.inputs]
@@ -80,8 +78,27 @@ def to_onnx(conversion: Conversion, input_names: Mapping[str, str]) -> onnx.Mode
     for entry, result in zip(model.graph.output, drawn, strict=True):  # the exporter loses sight of some sizes
         for dimension, length in zip(entry.type.tensor_type.shape.dim[1:], result.shape[1:], strict=True):
             dimension.dim_value = length
+    if half:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        model = convert_float_to_float16(model, keep_io_types=True)
+        sort_nodes(model.graph)
     onnx.checker.check_model(model)
     return model
+
+
+def sort_nodes(graph: onnx.GraphProto) -> None:
+    """Put every node after those whose results it takes, as ONNX asks: the conversion to half precision does not."""
+    known = {"", *(entry.name for entry in [*graph.input, *graph.initializer])}
+    waiting, ordered = list(graph.node), []
+    while waiting:
+        ready = [known.issuperset(node.input) for node in waiting]
+        ordered += [node for node, now in zip(waiting, ready, strict=True) if now]
+        known.update(name for node in ordered for name in node.output)
+        waiting = [node for node, now in zip(waiting, ready, strict=True) if not now]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 @torch.no_grad()

@@ -100,11 +100,11 @@ def run(config: ExportConfig) -> Iterator[Event]:
     meta = checkpoint.load_meta(folder)
     check_identity(project, folder, meta, record)
     loaded = checkpoint.load_model(folder)
-    plain = Conversion(loaded.module, meta.identities.index(config.identity))
+    conversion = Conversion(loaded.module, meta.identities.index(config.identity))
     size = sum(value.numel() for value in loaded.module.parameters()) * (2 if config.half else 4)
     yield Started(STAGE, {"model": str(folder), "disk_bytes": size})
-    trials = [noise(plain, count, seed=count) for count in (1, 3)]
-    crops = face_crops(project.faces(config.identity), plain)
+    trials = [noise(conversion, count, seed=count) for count in (1, 2)]
+    crops = face_crops(project.faces(config.identity), conversion)
     if crops:
         trials.append(crops)
     else:
@@ -113,15 +113,14 @@ def run(config: ExportConfig) -> Iterator[Event]:
         )
     limit = HALF_TOLERANCE if config.half else TOLERANCE
     with atomic(config.output) as part:
-        chosen = Conversion(loaded.module, plain.identity, half=True) if config.half else plain
-        model = to_onnx(chosen, {key: name for key, (name, _) in INPUTS.items()})
-        describe(model, meta, record, plain, "float16" if config.half else "float32")
+        model = to_onnx(conversion, {key: name for key, (name, _) in INPUTS.items()}, config.half)
+        describe(model, meta, record, conversion, "float16" if config.half else "float32")
         part.write_bytes(model.SerializeToString())
         session = open_session(part)
         apart = 0.0
         for done, pictures in enumerate(trials):
             yield Progress(STAGE, done, len(trials), "comparisons", "with PyTorch")
-            apart = max(apart, difference(session, plain, pictures))
+            apart = max(apart, difference(session, conversion, pictures))
         if not apart < limit:
             raise PhotodoubleError(
                 f"The ONNX file of {folder} differs from PyTorch by {apart:.2g}, more than {limit:.2g}, and was not "
