@@ -6,13 +6,19 @@ from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from footage import acting, made
 
 from photodouble.errors import BadInput
 from photodouble.evaluation import Quality, ReportData, Version, summarise, write_report
+from photodouble.evaluation.clouds import cloud
+from photodouble.evaluation.coverage import coverage
+from photodouble.evaluation.data import DataReport
+from photodouble.evaluation.learning import duration, reconstruction, summary, swaps
 from photodouble.evaluation.plots import Line, draw, path, thin
-from photodouble.evaluation.report import bridged, duration, running_median, timecode
+from photodouble.evaluation.report import bridged, running_median, timecode
 from photodouble.evaluation.wording import FIGURES, HOW, shown, spell, targets, verdict
 from photodouble.evaluation.worst import filmstrip, worst_frames
 from photodouble.media import ClipWriter, open_clip
@@ -78,6 +84,10 @@ class Page(HTMLParser):
 
 
 def test_a_full_report_holds_everything_and_loads_nothing(tmp_path, clips):
+    worst = tmp_path / "worst.png"
+    cv2.imwrite(str(worst), np.zeros((40, 60, 3), np.uint8))
+    footage = acting(made(24, "double"), slice(4, 20), "jawOpen"), made(24)
+    swap = {"swap_gaze_error_mesh": 0.08, "swap_sharpness_ratio": 0.9}
     data = ReportData(
         clips[0],
         [
@@ -86,8 +96,14 @@ def test_a_full_report_holds_everything_and_loads_nothing(tmp_path, clips):
         ],
         wanted="Ada & <b>co</b>",
         replaced="double",
-        training=[{"seconds": 10.0 * k, "ssim": 0.8 + 0.01 * k} for k in range(9)],
+        training=[
+            {"seconds": 10.0 * k, "ssim": 0.8 + 0.01 * k, "ssim_mesh": 0.79, "ssim_double": 0.7}
+            | ({"swap_gaze_error": 0.07 - 0.002 * k} | swap if k % 2 == 0 else {})
+            for k in range(9)
+        ],
         stopped="Stopped after 80 s: no better for a minute.",
+        worst=worst,
+        data=DataReport(footage[1], footage[0], coverage(*footage)),
         settings={"model": "lite"},
         seconds={"extract": 3.2, "train": 80.0},
         consent=[{"name": "ada", "basis": "synthetic", "reference": "made up", "digest": "ab" * 32}],
@@ -104,11 +120,13 @@ def test_a_full_report_holds_everything_and_loads_nothing(tmp_path, clips):
     said = " ".join("".join(page.words).split())
     for words in ("targets are met", "The shot", "Before and after", "Along the shot", "Worst frames first", "Training",
                   "no better for a minute", "Settings", "1 min 20 s", "Consent and marks", "ab" * 32, "C2PA manifest",
-                  "One clip was short.", "Ada & <b>co</b>"):  # fmt: skip
+                  "One clip was short.", "Ada & <b>co</b>", "1 min 20 s; best held-out SSIM 0.880 (0.790 without",
+                  "mesh 0.080", "trained 0.054", "Worst held-out faces", "The footage of ada has what 33 % of",
+                  "The plate opens the mouth wide in 16 frames"):  # fmt: skip
         assert words in said, words
     assert "b" not in page.opened or "<b>co" not in text
-    order = [text.index(f"<h2>{name}") for name in ("The shot", "Before", "Along", "Worst", "Training", "Settings",
-                                                    "Time", "Consent", "More figures")]  # fmt: skip
+    order = [text.index(f"<h2>{name}") for name in ("Training", "The shot", "Before", "Along", "Worst", "The footage",
+                                                    "Settings", "Time", "Consent", "More figures")]  # fmt: skip
     assert order == sorted(order)
     assert len(text) < 6_000_000
 
@@ -135,6 +153,7 @@ def test_a_report_without_figures_still_says_what_it_can(tmp_path, clips, empty)
     assert "No consent record is known" in text
     assert "nan" not in re.sub(r"base64,[^\"]*", "", text).lower().split()
     assert "<h2>Training" not in text
+    assert "<h2>The footage" not in text
 
 
 def test_a_report_of_a_result_that_is_shorter_than_its_rows(tmp_path, clips):
@@ -283,3 +302,23 @@ def test_likeness_of_every_second_frame_is_drawn_as_one_line():
 def test_fractions_of_time_are_no_problem():
     assert timecode(float(Fraction(1001, 30000))) == "0:00.03"
     assert timecode(float("nan")) == ""
+
+
+def test_what_was_never_trained_has_nothing_to_tell():
+    assert summary([], "") == ""
+    assert reconstruction([{"seconds": 1.0, "ssim": 0.5}]) is None
+    assert swaps([{"seconds": 1.0, "ssim": 0.5}, {"seconds": 2.0, "ssim": None}]) == []
+    assert summary([{"seconds": 1.0, "ssim": 0.5}], "Done.") == (
+        "Trained for 1.0 s; best held-out SSIM 0.500, after 1.0 s. Done."
+    )
+
+
+def test_clouds_stay_in_their_box_and_a_still_head_in_the_middle():
+    spread = np.array([[-100.0, 0], [100, 50], [np.nan, 1]])
+    drawn = cloud("Heads", [("plate", spread), ("main", np.zeros((3, 2)))], ("l", "r", "t", "b"), (1, 1))
+    x, y = np.array(re.findall(r"M(\d+) (\d+)h0", drawn.svg), float).T
+    assert len(x) == 5
+    assert x.min() >= 0 and x.max() <= 400 and y.min() >= 0 and y.max() <= 260
+    still = cloud("Heads", [("plate", np.zeros((1, 2)))], ("l", "r", "t", "b"), (60, 40))
+    assert "M200 130h0" in still.svg
+    assert cloud("Heads", [("plate", np.zeros((0, 2)))], ("l", "r", "t", "b"), (60, 40)) is None

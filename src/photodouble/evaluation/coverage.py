@@ -57,6 +57,8 @@ result is 0.1 steps off in the median; at 1 to 1.5 steps it lacks 0.6 (jaw), 0.7
 or 1.3 (funnel) of them.
 """
 
+POSE = "pose"
+
 LIGHT = 0.8
 """Stops: light from the side that differs by more is seen in the result."""
 
@@ -83,7 +85,7 @@ class Gap:
     """Something that the plate asks for and the footage lacks.
 
     Attributes:
-        trait: name of the trait, or "side" for the light.
+        trait: name of the trait, `POSE` for turn and tilt together, "side" for the light.
         does, instead: what the plate does, and what the footage does: two parts of a sentence.
         rows: faces of the plate, (k,), the farthest from what the footage has first.
         distance: (k,) how far, in steps of the trait; above 1.
@@ -179,7 +181,7 @@ def _lacking(plate: Footage, wanted: Footage) -> Iterator[Lacking]:
     rows = np.flatnonzero((far > 1) & ~turned)
     if len(rows):
         does = f"holds the head {facing(plate.pose[rows])}"
-        yield "pose", does, "turns and tilts it as far, but not both at once", rows, far[rows]
+        yield POSE, does, "turns and tilts it as far, but not both at once", rows, far[rows]
     for act in ACTS:
         for sign, does in ((1, act.more), (-1, act.less)):
             rows = np.flatnonzero((sign * beside[act.name] > 1) & (far <= 1) & (abs(alone[act.name]) <= 1))

@@ -32,26 +32,32 @@ class Footage:
 
     Attributes:
         name: of the person.
-        time: (n,) seconds in its clip; 0 for stills.
+        frame: (n,) numbers of the frames; time: (n,) seconds in the clip, 0 for stills. box: (n, 4) in plate pixels.
         pose: (n, 3) degrees; blendshapes: (n, 52); embedding: (n, 128), zeros where there is none.
-        sharpness: (n,); width: (n,) of the face's box, pixels.
+        sharpness: (n,).
         brightness: (n,) of the cheeks, CIELAB lightness 0..100; side: (n,) by how many stops the cheek on the
             picture's left is lighter than the other one. Where no picture was looked at, that of the nearest face;
             NaN if none was.
     """
 
     name: str
+    frame: np.ndarray
     time: np.ndarray
+    box: np.ndarray
     pose: np.ndarray
     blendshapes: np.ndarray
     embedding: np.ndarray
     sharpness: np.ndarray
-    width: np.ndarray
     brightness: np.ndarray
     side: np.ndarray
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def width(self) -> np.ndarray:
+        """Of the boxes, (n,) pixels."""
+        return self.box[:, 2] - self.box[:, 0]
 
     def take(self, rows: np.ndarray) -> "Footage":
         """The same of some faces."""
@@ -71,15 +77,15 @@ def read_footage(name: str, faces: FaceSet, rows: np.ndarray | None = None) -> F
             continue  # a set without pictures
         points = transform(faces.landmarks(row, row + 1)[0], faces.matrices(row, row + 1)[0])
         brightness[k], side[k] = light(picture, points, float(faces.pose[row, 0]))
-    box = faces.box[rows]
     return Footage(
         name,
+        faces.frame[rows],
         _seconds(faces)[rows],
+        faces.box[rows],
         faces.pose[rows],
         faces.blendshapes[rows],
         faces.embedding[rows],
         faces.sharpness[rows],
-        box[:, 2] - box[:, 0],
         _nearest(brightness),
         _nearest(side),
     )

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import cv2
 import jinja2
 import numpy as np
 
-from photodouble.evaluation import pictures, wording
+from photodouble.evaluation import footage_page, learning, pictures, wording
+from photodouble.evaluation.data import DataReport
+from photodouble.evaluation.learning import duration
 from photodouble.evaluation.plots import Line, Plot, draw
 from photodouble.evaluation.quality import PRESENT, Quality
 from photodouble.evaluation.worst import filmstrip, worst_frames
@@ -38,7 +41,8 @@ class ReportData:
         plate: the footage. versions: the results on it, the main one first.
         wanted, replaced: names of the two identities.
         training: rows of the training's history with at least `seconds` and `ssim` (held-out); `stopped`: why it
-            ended, one sentence.
+            ended, one sentence. worst: the picture of the worst held-out faces.
+        data: what the two people's footage holds.
         settings: name -> value. seconds: stage -> seconds.
         consent: a row (name, basis, reference, digest) for each identity. marks: name -> what the file carries.
         notes: sentences to show below the headline, such as warnings of the run.
@@ -51,6 +55,8 @@ class ReportData:
     replaced: str = ""
     training: Sequence[dict[str, Any]] = ()
     stopped: str = ""
+    worst: Path | None = None
+    data: DataReport | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     consent: Sequence[dict[str, str]] = ()
@@ -72,6 +78,7 @@ def write_report(path: Path, report: ReportData) -> Path:
     worst = worst_frames(main.quality.frames) if main.quality.frames else []
     clips = [("plate", report.plate), *((version.name, version.output) for version in report.versions)]
     shots = {name: pictures.grab(clip, [*strip, *(item.frame for item in worst)]) for name, clip in clips}
+    data = _footage(report)
     names = list(shots)
     figures = [wording.shown(v.quality.summary, wording.targets(v.model, v.codec)) for v in report.versions]
     page = _environment().get_template("report.html.j2").render(
@@ -93,7 +100,11 @@ def write_report(path: Path, report: ReportData) -> Path:
         link=quote(main.output.name) if main.output.resolve().parent == Path(path).resolve().parent else "",
         worst=[_pair(shots, main.quality, item.frame, 1.35) | {"reason": item.reason} for item in worst],
         plots=[plot for plot in _plots(report) if plot],
-        curve=_curve(report),
+        learned=learning.summary(report.training, report.stopped),
+        curve=learning.reconstruction(report.training),
+        swaps=learning.swaps(report.training),
+        unlearned=_worst_picture(report.worst),
+        data=data,
         longest=max(report.seconds.values(), default=0.0),
         total=sum(report.seconds.values()),
     )  # fmt: skip
@@ -107,13 +118,6 @@ def timecode(seconds: float) -> str:
         return ""
     hundredths = round(seconds * 100)
     return f"{hundredths // 6000}:{hundredths // 100 % 60:02d}.{hundredths % 100:02d}"
-
-
-def duration(seconds: float) -> str:
-    """A span in words: 8.4 s, 2 min 05 s."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
 def _environment() -> jinja2.Environment:
@@ -217,13 +221,22 @@ def running_median(values: np.ndarray, width: int = 15) -> np.ndarray:
     return result
 
 
-def _curve(report: ReportData) -> Plot | None:
-    """Held-out SSIM over the seconds of training, with where it stopped."""
-    rows = [row for row in report.training if row.get("seconds") is not None and row.get("ssim") is not None]
-    if len(rows) < 2:
+def _footage(report: ReportData) -> dict[str, Any] | None:
+    """The section about the two people's footage; None if there is nothing to tell."""
+    data = report.data
+    if data is None or not len(data.wanted) or not len(data.plate):
         return None
-    at = np.array([float(row["seconds"]) for row in rows])
-    values = np.array([float(row["ssim"]) for row in rows])
-    says = "Structural similarity (SSIM) on frames that training never saw; higher is better."
-    return draw("Held-out SSIM", says, at, [Line("Held-out SSIM", values, "main")], stop=float(at[-1]),
-                ends=(duration(at[0]), duration(at[-1])), digits=3)  # fmt: skip
+    wanted = sorted({int(data.plate.frame[row]) for rows in footage_page.example_frames(data) for row in rows})
+    return {
+        "headline": footage_page.headline(data),
+        "gaps": footage_page.shown(data, pictures.grab(report.plate, wanted)),
+        "clouds": footage_page.clouds(data),
+        "table": footage_page.table(data),
+        "wanted": data.wanted.name,
+        "plate": data.plate.name,
+    }
+
+
+def _worst_picture(path: Path | None) -> str:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path is not None and path.is_file() else None
+    return pictures.data_uri(np.ascontiguousarray(image[..., ::-1]), 1600) if image is not None else ""

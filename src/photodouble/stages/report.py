@@ -10,12 +10,15 @@ import numpy as np
 
 from photodouble.errors import BadInput
 from photodouble.evaluation import Quality, ReportData, Version, measuring, plate_rows, write_report
+from photodouble.evaluation.data import DataReport, data_report
 from photodouble.evaluation.quality import SUMMARY
 from photodouble.faces import FaceSet
 from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
 from photodouble.stages.events import Event, Progress, Result, Started
 from photodouble.stages.render_record import RenderRecord
+from photodouble.training import checkpoint
+from photodouble.training.engine import WORST
 
 STAGE = "report"
 
@@ -41,8 +44,8 @@ class ReportConfig:
 def run(config: ReportConfig) -> Iterator[Event]:
     """Measure what is not measured yet, and write the page.
 
-    The result's values: report (path), output, model, codec, frames, frames_with_face, quality (of `output`),
-    and `qualities` (name -> figures) if there are `others`.
+    The result's values: report (path), output, model, codec, frames, frames_with_face, quality (of `output`), coverage
+    (`DataReport.values`; None where the faces are gone), and `qualities` (name -> figures) if there are `others`.
 
     Raises:
         BadInput: a render is unknown to the project, or one of its files is gone or damaged.
@@ -61,7 +64,8 @@ def run(config: ReportConfig) -> Iterator[Event]:
     target = config.path or report_path(config.output)
     main = records[0]
     main.seconds[STAGE] = time.monotonic() - began
-    write_report(target, report_data(main, versions, config.output))
+    data = footage(project, main)
+    write_report(target, report_data(project, main, versions, config.output, data))
     summary = versions[0].quality.summary
     values: dict[str, Any] = {
         "report": str(target),
@@ -71,6 +75,7 @@ def run(config: ReportConfig) -> Iterator[Event]:
         "frames": summary["frames"],
         "frames_with_face": summary["frames_with_face"],
         "quality": summary,
+        "coverage": data.values() if data else None,
     }
     if config.others:
         values["qualities"] = {version.name: version.quality.summary for version in versions}
@@ -116,9 +121,40 @@ def better_half(faces: FaceSet) -> np.ndarray:
     return np.asarray(faces.embedding)[quality >= np.median(quality)] if len(faces) else np.zeros((0, 128), np.float32)
 
 
-def report_data(record: RenderRecord, versions: list[Version], output: Path) -> ReportData:
-    """What the page about `versions` tells, the main one made as `record` says."""
+def footage(project: Project, record: RenderRecord) -> DataReport | None:
+    """What the two people's footage holds; None if their faces are there no longer."""
+    try:
+        wanted, plate = FaceSet.open(project.faces(record.wanted)), FaceSet.open(record.faces)
+    except BadInput:
+        return None
+    rows = plate_rows(plate, record.person, record.source)
+    order = np.array([rows[frame] for frame in sorted(rows)], np.int64)
+    return data_report((record.wanted, wanted), (record.replaced, plate), order)
+
+
+def learned(project: Project, record: RenderRecord) -> tuple[dict[str, Any], Path | None]:
+    """The training behind a render, and the picture of its worst held-out faces if the model is still that one."""
+    folder = project.model(record.model)
+    if not checkpoint.exists(folder):
+        return record.training, None
+    meta = checkpoint.load_meta(folder)
     training = record.training
+    if not training:  # the model was trained by a stage of its own
+        history = [{"seconds": row["seconds"], **row["metrics"]} for row in meta.history]
+        training = {
+            "images": meta.images,
+            "images_per_second": meta.images / max(1.0, meta.seconds),
+            "history": history,
+        }
+    same = training.get("images") == meta.images
+    return training, folder / WORST if same else None
+
+
+def report_data(
+    project: Project, record: RenderRecord, versions: list[Version], output: Path, data: DataReport | None
+) -> ReportData:
+    """What the page about `versions` tells, the main one made as `record` says."""
+    training, worst = learned(project, record)
     settings = {"model": record.model, "codec": record.codec} | record.settings
     if training.get("images_per_second"):
         settings["training"] = f"{training.get('images', 0)} images, {training['images_per_second']:.0f} a second"
@@ -129,6 +165,8 @@ def report_data(record: RenderRecord, versions: list[Version], output: Path) -> 
         replaced=record.replaced,
         training=training.get("history", []),
         stopped=str(training.get("stopped", "")),
+        worst=worst,
+        data=data,
         settings=settings,
         seconds=record.seconds,
         consent=[{"name": name} | row for name, row in record.consent.items()],
