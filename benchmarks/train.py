@@ -30,7 +30,7 @@ from photodouble.compositing import face_box
 from photodouble.evaluation import plate_rows
 from photodouble.faces import INNER, alignment, transform
 from photodouble.generators import MeshGenerator, PlateFace
-from photodouble.generators.lite import network_inputs
+from photodouble.generators.refined import network_inputs
 from photodouble.media import open_clip
 from photodouble.retarget import REGIONS, know_faces, plan_shot
 from photodouble.retarget.examples import free_of
@@ -152,7 +152,7 @@ def swaps(pair: Pair) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
             choice = {region: int(shot.choice[region][start + at]) for region in REGIONS}
             box = face_box(targets[at], image.shape[:2])
             found.append(PlateFace(image, landmarks[at], targets[at], choice, box))
-    mesh, lines, _ = network_inputs(found, MeshGenerator(wanted).draw(found))
+    mesh, lines, _ = network_inputs(found, MeshGenerator(wanted).draw(found), SIZE)
     points = [transform(face.target, alignment(face.target, SIZE, INNER))[:, :2] for face in found]
     given, guide = (torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
     return given, guide, points

@@ -13,7 +13,9 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import cv2
 import pytest
+import torch
 
 from photodouble import weights
 from photodouble.consent import digest, require
@@ -22,6 +24,7 @@ from photodouble.stages import extract
 from photodouble.stages.events import Preview, Progress, Result, Started, Warned
 from photodouble.stages.train import PAIRS, TrainConfig, pair_counts, run
 from photodouble.training.checkpoint import load_model
+from photodouble.training.recipes import RECIPES
 
 IMAGES = 32
 LITE = TrainConfig(Path("."), "double", "ada", "lite", images=IMAGES)
@@ -111,6 +114,23 @@ def test_original_trains(cast):
         assert sum(value.numel() for value in loaded.module.parameters()) == 69_662_976 + 2 * 6_199_747
     finally:
         shutil.rmtree(cast.model("original"), ignore_errors=True)  # a gigabyte
+
+
+def test_a_larger_model_trains_on_pairs_of_its_size(cast, monkeypatch):
+    """The stage with a network of a few channels: the real one is for GPUs."""
+    model = "standard"
+    tiny = {"settings": {"widths": (4, 4, 4, 4, 4), "depth": 1}, "batch_size": 1, "others": 1}
+    monkeypatch.setitem(RECIPES, model, {**RECIPES[model], **tiny})
+    try:
+        events = list(run(TrainConfig(cast.root, "double", "ada", model, images=2)))
+        assert 0 < result(events)["ssim"] < 1
+        assert torch.cuda.is_available() or [text for text in warnings(events) if "no CUDA device" in text]
+        loaded = load_model(cast.model(model))
+        assert (loaded.meta.architecture, loaded.meta.identities) == (model, ["ada", "double"])
+        picture = cv2.imread(result(events)["preview"])
+        assert picture.shape[0] == 3 * 256
+    finally:
+        shutil.rmtree(cast.model(model), ignore_errors=True)
 
 
 def test_a_model_of_other_identities_is_left_alone(model):
@@ -215,6 +235,8 @@ def test_a_short_training_draws_few_pairs():
     assert pair_counts(replace(LITE, images=10)) == [10, 10]
     assert pair_counts(replace(LITE, images=None, minutes=0.05)) == [60, 20]
     assert pair_counts(replace(LITE, images=None, minutes=0.0)) == [1, 1]
+    assert pair_counts(replace(LITE, images=None, model="standard")) == list(PAIRS)
+    assert 400 < pair_counts(replace(LITE, images=None, model="fine"))[0] < 600  # as many as 1.5 GB hold
 
 
 COMMAND = """

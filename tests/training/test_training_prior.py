@@ -55,6 +55,20 @@ def test_a_known_identity_keeps_its_decoder_and_a_new_one_gets_the_mean(tmp_path
     torch.testing.assert_close(ben, (ada + double) / 2)
 
 
+def test_a_standard_grows_into_the_start_of_a_fine(tmp_path):
+    small = {"widths": (4, 4, 4, 4, 4), "depth": 1}
+    old = saved(tmp_path, ["ada", "double"], "standard", **small)
+    loaded = load_prior(str(tmp_path), "fine")
+    assert loaded is not None
+    new = networks.create("fine", identities=2, **small)
+    loaded.fill(new, ["double", "ada"])
+    assert same(new.encoder.inner, old.encoder)
+    assert same(new.decoders[0].inner, old.decoders[1])
+    assert (new.decoders[0].out.weight == 0).all()
+    with pytest.raises(BadInput, match="is a 'standard' and cannot start a 'lite'"):
+        load_prior(str(tmp_path), "lite")
+
+
 def test_half_precision_is_read_as_single(tmp_path):
     module = saved(tmp_path / "whole", [EVERYBODY])
     meta = checkpoint.load_meta(tmp_path / "whole")

@@ -73,7 +73,7 @@ Faces = Annotated[
     list[Path], typer.Argument(metavar="FACES...", help="Identities' folders, face sets, clips, pictures or folders.")
 ]
 Prior = Annotated[Path, typer.Option("--output", "-o", metavar="MODEL_DIR", help="The prior's folder.")]
-Pretrained = Annotated[str, typer.Option("--model", metavar="NAME", help="lite.")]
+Pretrained = Annotated[str, typer.Option("--model", metavar="NAME", help="lite, standard or fine.")]
 PretrainProject = Annotated[
     Path | None,
     typer.Option("--project", metavar="DIR", help="Keeps what is extracted first; default: beside MODEL_DIR."),
@@ -86,7 +86,14 @@ Likeness = Annotated[
 ]
 Detector = Annotated[str, typer.Option("--detector", metavar="NAME", help="yunet, or hog (an extra).")]
 
-Model = Annotated[str, typer.Option("--model", metavar="NAME", help="mesh (no training), lite or original.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        metavar="NAME",
+        help="mesh (no training), lite, standard or fine (256 and 512 pixels, for GPUs), original.",
+    ),
+]
 Trained = Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project, or a model's folder.")]
 Drawn = Annotated[str, typer.Option("--to", metavar="NAME", help="Identity that the file shall draw.")]
 Half = Annotated[bool, typer.Option("--half", help="Half precision: half the size, for GPUs.")]

@@ -42,11 +42,12 @@ def load_generator(project: Project, model: str, target: str, wanted: Wanted) ->
 
 def as_generator(module: "nn.Module", identity: int, model_digest: str, wanted: Wanted) -> Generator | None:
     """A network as it stands in memory, drawing with its decoder number `identity`; None if it draws no faces."""
-    from photodouble.generators.lite import LiteGenerator
     from photodouble.generators.original import OriginalGenerator
+    from photodouble.generators.refined import RefinedGenerator
+    from photodouble.networks.refiner import Refiner
 
+    if isinstance(module, Refiner):
+        return RefinedGenerator(module, identity, model_digest, wanted)
     if module.architecture == "original":
         return OriginalGenerator(module, identity, model_digest)
-    if module.architecture == "lite":
-        return LiteGenerator(module, identity, model_digest, wanted)
     return None

@@ -27,7 +27,7 @@ class SwapConfig:
 
     Attributes:
         plate: footage whose face is replaced; wanted: footage and pictures of the wanted person.
-        output: what to write. minutes: training budget. model: `mesh`, `lite` or `original`.
+        output: what to write. minutes: training budget. model: `mesh` or one of `train.MODELS`.
         project: folder that keeps faces, model and report data; made if need be.
         basis, reference: recorded as consent for both people; None: records must be there already.
         codec, matte: as in `convert`.
@@ -57,7 +57,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     began = time.monotonic()
     convert.check_output(config.output, config.plate, config.matte)
     if config.model != MESH and config.model not in train.MODELS:
-        raise BadInput(f"There is no model '{config.model}': choose {MESH}, {' or '.join(train.MODELS)}.")
+        raise BadInput(f"There is no model '{config.model}': choose one of {', '.join((MESH, *train.MODELS))}.")
     plate = open_clip(config.plate)
     _check_codec(config, plate)
     for path in config.wanted:

@@ -16,6 +16,7 @@ from photodouble.consent import digest, require
 from photodouble.errors import BadInput
 from photodouble.evaluation.data import data_report
 from photodouble.faces import FaceSet
+from photodouble.networks import size_of
 from photodouble.project import open_project
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
 from photodouble.stages.swap_judge import SwapJudge
@@ -24,18 +25,26 @@ from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
 from photodouble.training.autoencode import Autoencode
 from photodouble.training.engine import PREVIEW, fit
 from photodouble.training.grow import plan_growth
+from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import draw_pairs, few_or_many
 from photodouble.training.prior import NONE, load_prior
-from photodouble.training.refine import PairCache, Refine
+from photodouble.training.recipes import RECIPES, refine
+from photodouble.training.refine import Refine
 from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Task, Ticked
 
 STAGE = "train"
-MODELS = ("lite", "original")
+MODELS = (*RECIPES, "original")
+DISK = {"lite": 30_000_000, "standard": 900_000_000, "fine": 900_000_000, "original": 1_000_000_000}
+"""Bytes of each model with its training state, about."""
+
 LONGEST = 60.0
 """Minutes, where neither minutes nor images are given: the held-out figures stop it earlier."""
 
 PAIRS = (1200, 400)
 """Training pairs made of the wanted and of the replaced person, for a minute of training or more."""
+
+PAIR_MEMORY = 1_500_000_000
+"""Bytes of pairs of one person, at most."""
 
 ALIKE = 0.5
 """Cosine between one person's mean embeddings in two sets of footage, at least: single faces of one person have 0.73 on
@@ -49,7 +58,7 @@ class TrainConfig:
     Attributes:
         project: the project's folder.
         source: the identity to be replaced (`--from`); target: the wanted one (`--to`).
-        model: `lite` or `original`; the model's folder has the same name.
+        model: one of `MODELS`; the model's folder has the same name.
         minutes, images: budget; None and None: until the held-out figures stop rising, at most an hour.
         seed: of every random choice.
         init: what a new model starts from: `bundled`, `none`, or the folder of a prior or a model; None: the bundled
@@ -86,7 +95,7 @@ def run(config: TrainConfig) -> Iterator[Event]:
         raise BadInput(f"--from and --to are both {config.target}: name the person in the plate and the wanted one.")
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     if config.model not in MODELS:
-        raise BadInput(f"There is no trainable model '{config.model}': choose {' or '.join(MODELS)}.")
+        raise BadInput(f"There is no trainable model '{config.model}': choose one of {', '.join(MODELS)}.")
     folder = project.model(config.model)
     sets = {name: FaceSet.open(project.faces(name)) for name in records}
     growth = plan_growth(folder, list(sets), Refine.name) if config.add else None
@@ -97,7 +106,7 @@ def run(config: TrainConfig) -> Iterator[Event]:
     yield Started(
         STAGE,
         {"faces": {name: len(faces) for name, faces in sets.items()}, "minutes": minutes, "images": config.images}
-        | {"disk_bytes": 1_000_000_000 if config.model == "original" else 30_000_000},
+        | {"disk_bytes": DISK[config.model]},
     )
     if known and config.init is not None:
         yield Warned(STAGE, f"--init starts a new model only: the one in {folder} goes on from where it is.")
@@ -116,10 +125,15 @@ def run(config: TrainConfig) -> Iterator[Event]:
         crops = {name: few_or_many(faces, plate, ORIGINAL_SIZE, name) for name, faces in sets.items()}
         task = Autoencode(crops)
     else:
-        task = Refine((yield from _pair_caches(sets, config)), numbers=growth.numbers if growth else ())
+        numbers = growth.numbers if growth else ()
+        task = refine(config.model, (yield from _pair_caches(sets, config)), numbers=numbers)
     consent = {name: digest(records[name]) for name in sets}
     data = {name: _fingerprint(faces) for name, faces in sets.items()}
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" and config.model in ("standard", "fine"):
+        yield Warned(STAGE, f"There is no CUDA device: {config.model} is made for one and trains very slowly without.")
+    if isinstance(task, Refine):
+        task.speed.prepare(torch.device(device))
     budget = Budget(minutes, config.images)
     values: dict[str, Any] = {"resumed": False}
     about = About(list(sets), consent, data, checkpoint.load_meta(folder).start if known else {})
@@ -196,14 +210,17 @@ def _pair_caches(sets: dict[str, FaceSet], config: TrainConfig) -> Generator[Eve
     caches = {}
     counts = dict(zip((config.target, config.source), pair_counts(config), strict=True))
     for name, faces in sets.items():
-        caches[name] = yield from _shown(draw_pairs(faces, counts[name], config.seed), name)
+        steps = draw_pairs(faces, counts[name], config.seed, size=size_of(config.model))
+        caches[name] = yield from _shown(steps, name)
     return caches
 
 
 def pair_counts(config: TrainConfig) -> list[int]:
     """How many pairs of the wanted and of the replaced person to draw: a short training does not see them all."""
     share = 1.0 if config.minutes is None else min(1.0, config.minutes)
-    most = PAIRS[0] if config.images is None else config.images
+    most = PAIR_MEMORY // (10 * size_of(config.model) ** 2)
+    if config.images is not None:
+        most = min(most, config.images)
     return [max(1, min(most, round(share * count))) for count in PAIRS]
 
 

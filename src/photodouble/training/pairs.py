@@ -62,11 +62,12 @@ def draw_pairs(
     times = max(1, round(count / len(train)))
     evenly = np.linspace(0, len(train) - 1, min(count, len(train))).round().astype(int)
     wanted = np.concatenate([np.tile(train[evenly], times), held])
-    made = []
-    for pair in make_pairs(person, wanted, free_of(faces, rows), size, seed, allowed):
-        made.append(pair)
-        yield len(made), len(wanted)
-    mesh, lines, target, matte = (torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True))
+    mesh, lines, target = torch.empty(3, len(wanted), size, size, 3, dtype=torch.uint8)
+    matte = torch.empty(len(wanted), size, size, dtype=torch.uint8)
+    for made, pair in enumerate(make_pairs(person, wanted, free_of(faces, rows), size, seed, allowed)):
+        for kept, picture in zip((mesh, lines, target, matte), pair, strict=True):
+            kept[made] = torch.from_numpy(picture)
+        yield made + 1, len(wanted)
     weight = balance(faces.blendshapes[rows], faces.pose[rows])
     return PairCache(mesh, lines, target, matte, np.isin(wanted, held), weight[wanted])
 

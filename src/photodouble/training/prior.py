@@ -1,6 +1,6 @@
 """Where a network's weights start: at nothing, at a prior that `pretrain` made, or at another trained model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from photodouble import networks
 from photodouble.errors import BadInput
+from photodouble.networks.fine import grow
 from photodouble.training import checkpoint
 from photodouble.training.checkpoint import Meta
 
@@ -68,7 +69,8 @@ def load_prior(init: str | None, architecture: str) -> Prior | None:
     """The prior that `--init` asks for.
 
     Args:
-        init: `bundled`, `none` or the folder of a prior or a model; None: the bundled one where there is one.
+        init: `bundled`, `none` or the folder of a prior or a model (for a `fine` also of a `standard`, which grows into
+            it); None: the bundled one where there is one.
         architecture: of the network to be trained.
 
     Raises:
@@ -84,6 +86,10 @@ def load_prior(init: str | None, architecture: str) -> Prior | None:
             f"'photodouble pretrain' made, or --init {NONE}."
         )
     meta = checkpoint.check(folder)
+    if (meta.architecture, architecture) == ("standard", "fine"):
+        grown = grow(checkpoint.load_model(folder).module)
+        meta = replace(meta, architecture="fine", config=networks.config_of(grown))
+        return Prior(meta, grown.state_dict(), str(folder))
     if meta.architecture != architecture:
         raise BadInput(
             f"The model in {folder} is a '{meta.architecture}' and cannot start a '{architecture}': give another one, "

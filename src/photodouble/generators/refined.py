@@ -1,4 +1,4 @@
-"""`lite`'s swap: `mesh`'s picture, corrected by the network, at the plate's resolution."""
+"""The swap of `lite`, `standard` and `fine`: `mesh`'s picture, corrected by the network, at the plate's resolution."""
 
 import cv2
 import numpy as np
@@ -6,24 +6,26 @@ import torch
 from torch import nn
 
 from photodouble.faces import INNER, alignment, crop, transform
+from photodouble.faces.alignment import scale
 from photodouble.generators.mesh import MeshGenerator
 from photodouble.generators.protocol import Drawn, PlateFace
 from photodouble.generators.window import window
 from photodouble.retarget import Wanted
 from photodouble.retarget.drawing import drawing
 
-SIZE = 128
+BATCH = 8 * 128 * 128
+"""Pixels of crops drawn at once."""
 
 
-class LiteGenerator:
+class RefinedGenerator:
     """The network's correction is added to the large picture that `mesh` drew, so its detail is kept."""
 
-    name = "lite"
     model_digest: str | None
-    batch = 8
 
     def __init__(self, module: nn.Module, identity: int, model_digest: str, wanted: Wanted) -> None:
         self._module, self._identity, self.model_digest = module, identity, model_digest
+        self.name, self._size = str(module.architecture), int(module.size)  # type: ignore[arg-type]
+        self.batch = max(1, BATCH // self._size**2)
         self._mesh = MeshGenerator(wanted)
 
     @torch.inference_mode()
@@ -32,7 +34,7 @@ class LiteGenerator:
         if not faces:
             return []
         drawn = self._mesh.draw(faces)
-        mesh, lines, matrices = network_inputs(faces, drawn)
+        mesh, lines, matrices = network_inputs(faces, drawn, self._size)
         device = next(self._module.parameters()).device
         given, guide = (torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
         picture, logits = self._module(given, guide, self._identity)
@@ -43,16 +45,18 @@ class LiteGenerator:
         ]
 
 
-def network_inputs(faces: list[PlateFace], drawn: list[Drawn]) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """What the network is given of plate faces that `mesh` drew.
+def network_inputs(
+    faces: list[PlateFace], drawn: list[Drawn], size: int
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """What a network of this `size` is given of plate faces that `mesh` drew.
 
     Returns:
-        The crops of `mesh`'s pictures (float32 0..255) and the landmarks' drawings (uint8), both n x 128 x 128 x 3, and
-        for each face the (2, 3) matrix from pixels of its box to those of the crop.
+        The crops of `mesh`'s pictures (float32 0..255) and the landmarks' drawings (uint8), both n x size x size x 3,
+        and for each face the (2, 3) matrix from pixels of its box to those of the crop.
     """
-    matrices = [_inside(alignment(face.target, SIZE, INNER), face) for face in faces]
-    mesh = np.stack([crop(d.picture, m, SIZE) for d, m in zip(drawn, matrices, strict=True)]).clip(0, 255)
-    lines = np.stack([drawing(transform(_shifted(f), m), SIZE) for f, m in zip(faces, matrices, strict=True)])
+    matrices = [_inside(alignment(face.target, size, INNER), face) for face in faces]
+    mesh = np.stack([crop(d.picture, m, size) for d, m in zip(drawn, matrices, strict=True)]).clip(0, 255)
+    lines = np.stack([drawing(transform(_shifted(f), m), size) for f, m in zip(faces, matrices, strict=True)])
     return mesh, lines, matrices
 
 
@@ -69,12 +73,28 @@ def _shifted(face: PlateFace) -> np.ndarray:
 
 def _corrected(face: PlateFace, drawn: Drawn, matrix: np.ndarray, change: np.ndarray, alpha: np.ndarray) -> Drawn:
     shape = drawn.picture.shape[:2]
+    there = window(matrix, len(alpha), shape)
+    change, alpha, matrix = _lessened(change, alpha, matrix)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     large = cv2.warpAffine(change, matrix, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    there = window(matrix, SIZE, shape)
     inner = cv2.warpAffine(alpha, matrix, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     opacity = 1 - there * (1 - _sure(inner))
     return Drawn(drawn.picture + there[..., None] * large, drawn.landmarks, opacity)
+
+
+def _lessened(change: np.ndarray, alpha: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures of a crop that is twice as large as on the plate, or more, as means of whole blocks: nothing aliases."""
+    step = int(scale(matrix))
+    size = len(alpha) // step if step else 0
+    if step < 2 or not size:
+        return change, alpha, matrix
+    change, alpha = (
+        cv2.resize(picture[: size * step, : size * step], (size, size), interpolation=cv2.INTER_AREA)
+        for picture in (change, alpha)
+    )
+    # Pixel u of the smaller pictures covers those of the crop from u * step on.
+    moved = matrix - np.array([[0, 0, 1], [0, 0, 1]]) * (step - 1) / 2
+    return change, alpha, moved / step
 
 
 def _sure(alpha: np.ndarray) -> np.ndarray:
