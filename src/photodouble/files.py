@@ -40,11 +40,11 @@ def atomic(path: Path) -> Iterator[Path]:
         yield part
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
             if file.is_file():
-                _fsync(file)
+                fsync(file)
         if part.is_dir() and path.is_dir():
             shutil.rmtree(path)
         os.replace(part, path)
-        _fsync(path.parent)
+        fsync(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):  # the first fault is what the user hears of
             remove(part)
@@ -72,7 +72,8 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Have a file's contents, or the names in a folder, outlast a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -23,6 +23,10 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def run(folder: Path, images: int, task: Toy | None = None, pace: Pace = OFTEN) -> list:
     return list(fit(task or Toy(), folder, Budget(images=images), seed=3, pace=pace))
 
@@ -74,7 +78,7 @@ def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_killed_training_continues_from_its_last_checkpoint(tmp_path: Path) -> None:
-    script, images = Path(__file__).with_name("toy.py"), 600
+    script, images = Path(__file__).with_name("toy.py"), 320
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(script), str(tmp_path / "cut"), str(images), "0.05"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -131,29 +135,40 @@ def test_without_an_average_the_weights_are_the_trained_ones(tmp_path: Path) -> 
     assert run(tmp_path / "m", 24, Toy(share=0))[-1].images == 24
 
 
-def test_a_plateau_ends_a_run_by_minutes_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plateau_ends_a_run_by_minutes_early(tmp_path: Path) -> None:
     class Flat(Toy):
         def evaluate(self, module: torch.nn.Module) -> dict[str, float]:
             return {"ssim": 0.5}
 
-    clock = iter(range(0, 100000, 2))
-    monkeypatch.setattr("photodouble.training.engine.time.perf_counter", lambda: float(next(clock)))
-    events = list(fit(Flat(), tmp_path / "m", Budget(minutes=60), pace=Pace(tick=0, evaluate=0, save=60)))
-    assert events[-1].reason == "plateau"
-    assert 60 < events[-1].seconds < 300
+    ticks = iter(range(0, 1000000, 2))
+    pace = Pace(tick=0, evaluate=0, save=60)
+    budget = Budget(minutes=60)
+    events = list(fit(Flat(), tmp_path / "m", budget, pace=pace, clock=lambda: float(next(ticks))))
+    last = events[-1]
+    assert last.reason == "plateau"
+    assert 720 < last.seconds < 1800  # a fifth of the budget is the earliest
+    assert "0.500 after" in last.message and "60 min would add about 0.0000" in last.message
     # the learning rate's tail was run before the end
     counters = checkpoint.load_state(tmp_path / "m", checkpoint.load_meta(tmp_path / "m")).values["counters"]
-    assert counters["tail"] < counters["end"] < 0.1
+    assert 0.2 <= counters["tail"] < counters["end"] < 0.5
+    lefts = [event.left for event in events if isinstance(event, Ticked)]
+    assert 3000 < lefts[0] < 3600 and lefts[-1] < 60
+
+
+def test_the_time_left_is_that_of_the_budget_or_of_the_plateau(tmp_path: Path) -> None:
+    ticks = [event for event in run(tmp_path / "m", 40) if isinstance(event, Ticked)]
+    assert ticks[-1].left == 0 and all(tick.left >= 0 for tick in ticks)
+    assert ticks[4].left == pytest.approx((40 - ticks[4].images) / ticks[4].images_per_second)
 
 
 def test_a_damaged_model_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     run(tmp_path / "m", 8)
     path = tmp_path / "m" / "training_state.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    before = {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()}
+    before = contents(tmp_path / "m")
     with pytest.raises(BadInput, match=r"training_state\.safetensors"):
         run(tmp_path / "m", 16)
-    assert {file.name: file.read_bytes() for file in (tmp_path / "m").iterdir()} == before
+    assert contents(tmp_path / "m") == before
 
 
 def test_another_network_is_not_continued(tmp_path: Path) -> None:

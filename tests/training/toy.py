@@ -1,5 +1,6 @@
 """A small real task for the engine's tests; run as a script it trains: toy.py FOLDER IMAGES [SAVE_SECONDS]."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -35,6 +36,11 @@ class Toy:
         pick = torch.randint(len(self.pictures), (self.images_per_batch,), generator=generator)
         warped, target = augment(self.pictures[pick], Augmentation(), generator)
         return {"input": warped, "target": target}
+
+    def part(self, parts: int) -> "Toy | None":
+        part = copy.copy(self)
+        part.images_per_batch = self.images_per_batch // parts
+        return part if part.images_per_batch * parts == self.images_per_batch else None
 
     def losses(self, module: nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         loss = l1(module(batch["input"], 0), batch["target"])

@@ -1,17 +1,21 @@
 """A model on disk: either the last whole one or the one before it, never a mixture.
 
-    model.json                    what the model is, the SHA-256 of the two files beside it and of its own values
-    weights.safetensors           the weights to use (their moving average where the task keeps one)
+    model.json                    what the model is, the SHA-256 of the files beside it and of its own values
+    best.safetensors              the weights to use: those whose held-out score was the best
+    weights.safetensors           the newest weights (their moving average where the task keeps one)
     training_state.safetensors    what training needs to go on: raw weights, optimizer, generator, counters
 
-A save first writes `weights.next.safetensors` and `training_state.next.safetensors`, then replaces model.json (the one
-moment at which the new model becomes the model), then gives the two files their names. A reader takes whichever file
-has the digest that model.json states, so that a kill at any point leaves a model that loads. Nothing is pickled.
+A save first writes each file under its next name (`weights.next.safetensors`), then replaces model.json (the one
+moment at which the new model becomes the model), then gives the files their names. A reader takes whichever file has
+the digest that model.json states, so that a kill or a power cut at any point leaves a model that loads. What stays as
+it was is not written again, and where the newest weights are the best both names belong to one file, if the file system
+can do that. Nothing is pickled.
 """
 
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +27,12 @@ from torch import nn
 
 from photodouble import networks
 from photodouble.errors import BadInput
-from photodouble.files import atomic, explain, write_json
+from photodouble.files import atomic, explain, fsync, write_json
 
 FORMAT = 1
 DESCRIPTION = "model.json"
 WEIGHTS = "weights"
+BEST = "best"
 STATE = "training_state"
 
 
@@ -42,7 +47,9 @@ class Meta:
         data: fingerprint of the training faces by identity.
         task: what it was trained for.
         images, seconds: pictures seen and time spent in training.
-        metrics: the newest held-out figures; history: {"seconds", "images", "metrics"} of each evaluation.
+        metrics: the newest held-out figures; history: {"seconds", "images", "metrics", "score"} of each evaluation.
+        best: {"images", "seconds", "metrics", "score", "weights"} of the best ones; "weights" is their file's SHA-256.
+            Empty before the first evaluation.
         start: what the weights were before the first step: see `prior.Prior.record`; empty: random numbers.
         weights, training_state: SHA-256 of the files; training_state is empty where a model is not to be trained on.
     """
@@ -58,9 +65,14 @@ class Meta:
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     start: dict[str, Any] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
     weights: str = ""
     training_state: str = ""
     format: int = FORMAT
+
+    def files(self) -> dict[str, str]:
+        """SHA-256 of each file by its name without suffix; empty where there is to be none."""
+        return {WEIGHTS: self.weights, BEST: str(self.best.get("weights", "")), STATE: self.training_state}
 
 
 @dataclass(frozen=True)
@@ -78,28 +90,46 @@ class TrainingState:
     tensors: dict[str, torch.Tensor]
     values: dict[str, Any]
 
+    def under(self, prefix: str) -> dict[str, torch.Tensor]:
+        """The tensors whose names begin with `prefix`, without it."""
+        return {key[len(prefix) :]: value for key, value in self.tensors.items() if key.startswith(prefix)}
+
 
 def exists(folder: Path) -> bool:
     """Whether something that claims to be a model lies in `folder`: any of its files, whole or not."""
-    return any((Path(folder) / name).exists() for name in (DESCRIPTION, *map(_final, (WEIGHTS, STATE))))
+    return any((Path(folder) / name).exists() for name in (DESCRIPTION, *map(_final, Meta("", {}).files())))
 
 
-def save_model(folder: Path, module: nn.Module, meta: Meta, state: TrainingState | None = None) -> Meta:
+def save_model(
+    folder: Path,
+    module: nn.Module,
+    meta: Meta,
+    state: TrainingState | None = None,
+    best: dict[str, torch.Tensor] | None = None,
+) -> Meta:
     """Write the model; returns `meta` with the digests filled in.
+
+    `best`: the weights that `meta.best` is about; None: they lie in the folder already (or `meta.best` is empty).
 
     Raises:
         BadInput: the folder cannot be written or the disk is full; the model that was there is as it was.
     """
     folder = Path(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            fsync(folder.parent)
     except OSError as error:
         raise explain(error, folder) from error
-    if (folder / DESCRIPTION).exists():
-        _settle(
-            folder, load_meta(folder)
-        )  # a kill may have left the files that model.json means under their next names
-    weights = _write(folder / _next(WEIGHTS), dict(module.state_dict()), {})
+    if (folder / DESCRIPTION).exists():  # a kill may have left the files that it means under their next names
+        _settle(folder, load_meta(folder))
+    tensors = dict(module.state_dict())
+    weights = _write(folder / _next(WEIGHTS), tensors, {})
+    if best is not None:
+        same = best.keys() == tensors.keys() and all(torch.equal(best[key], tensors[key].cpu()) for key in best)
+        if same:
+            _link(folder / _next(WEIGHTS), folder / _next(BEST))
+        meta = replace(meta, best=meta.best | {"weights": weights if same else _write(folder / _next(BEST), best, {})})
     training = _write(folder / _next(STATE), state.tensors, state.values) if state else ""
     meta = replace(meta, weights=weights, training_state=training)
     values = asdict(meta)
@@ -137,40 +167,41 @@ def check(folder: Path) -> Meta:
         BadInput: a file is missing, cut off or altered; the sentence names it.
     """
     meta = load_meta(folder)
-    for name, digest in ((WEIGHTS, meta.weights), (STATE, meta.training_state)):
+    for name, digest in meta.files().items():
         if digest:
             _find(Path(folder), name, digest)
     return meta
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """Load a model for use.
+    """Load a model for use: its best weights, or the newest where none were judged.
 
     Raises:
         BadInput: a file is missing, cut off or altered; the sentence names it.
     """
     meta = load_meta(folder)
     module = networks.create(meta.architecture, **meta.config)
-    load_weights(folder, meta, module)
+    load_weights(folder, meta, module, best=True)
     return Model(module.to(device).eval(), meta)
 
 
-def load_weights(folder: Path, meta: Meta, module: nn.Module) -> None:
-    """Fill `module` with the model's weights, in place."""
-    path = weights_file(folder, meta)
+def load_weights(folder: Path, meta: Meta, module: nn.Module, best: bool = False) -> None:
+    """Fill `module` with the model's newest weights, or with the `best` where there are some, in place."""
+    path = weights_file(folder, meta, best)
     try:
         module.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise _damaged(path) from error
 
 
-def weights_file(folder: Path, meta: Meta) -> Path:
-    """The file that holds the model's weights.
+def weights_file(folder: Path, meta: Meta, best: bool = False) -> Path:
+    """The file that holds the model's newest weights, or the `best` where there are some.
 
     Raises:
         BadInput: it is missing, cut off or altered.
     """
-    return _find(Path(folder), WEIGHTS, meta.weights)
+    name = BEST if best and meta.best else WEIGHTS
+    return _find(Path(folder), name, meta.files()[name])
 
 
 def load_state(folder: Path, meta: Meta) -> TrainingState:
@@ -220,14 +251,24 @@ def _as_oserror(error: SafetensorError) -> OSError:
     return OSError(int(number), os.strerror(int(number))) if number.isdigit() else OSError(5, text)
 
 
+def _link(path: Path, other: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows no such thing."""
+    with atomic(other) as part:
+        try:
+            os.link(path, part)
+        except OSError:
+            shutil.copyfile(path, part)
+
+
 def _settle(folder: Path, meta: Meta) -> None:
     """Give the files that model.json means their final names and remove what an older save left."""
-    for name, digest in ((WEIGHTS, meta.weights), (STATE, meta.training_state)):
+    for name, digest in meta.files().items():
         ahead, final = folder / _next(name), folder / _final(name)
         if ahead.is_file() and digest and _digest(ahead) == digest:
             os.replace(ahead, final)
         if not digest:
             final.unlink(missing_ok=True)
+    fsync(folder)  # before anything else may take the next names
 
 
 def _find(folder: Path, name: str, digest: str) -> Path:

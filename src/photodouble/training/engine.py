@@ -4,6 +4,7 @@ On a CPU, a run by images that was killed and continued ends in the same bytes a
 step depends on is in the checkpoint. Nothing in the loop waits for the device except once a tick.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +17,14 @@ from torch import nn
 
 from photodouble.files import write_bytes
 from photodouble.training import checkpoint
-from photodouble.training.run import Run
+from photodouble.training.logs import Logs
+from photodouble.training.plateau import TAIL, Forecast, forecast
+from photodouble.training.run import Run, follow
 from photodouble.training.task import (
     About,
     Began,
     Budget,
+    Divided,
     Evaluated,
     Pace,
     Rewound,
@@ -30,35 +34,11 @@ from photodouble.training.task import (
     Ticked,
     TrainingEvent,
 )
+from photodouble.training.team import gathered
 
 MAX_REWINDS = 2
 LONGEST = 50.0  # seconds between two checkpoints, at most
 PREVIEW, WORST = "preview.png", "worst.png"
-REASONS = {
-    "budget": "The training budget is used up.",
-    "plateau": "The held-out figures have stopped rising: more training would not help.",
-    "diverged": "The loss left the numbers again and again, so training stopped at its last good checkpoint.",
-}
-
-
-class Meter:
-    """Means of the losses since the last reading, summed on the device."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, torch.Tensor] = {}
-        self.count = 0
-
-    def add(self, losses: dict[str, torch.Tensor]) -> None:
-        """Add one step's."""
-        for key, value in losses.items():
-            self.sums[key] = self.sums[key] + value if key in self.sums else value.clone()
-        self.count += 1
-
-    def read(self) -> dict[str, float]:
-        """The means; starts anew. Waits for the device."""
-        means = {key: float(value) / self.count for key, value in self.sums.items()}
-        self.__init__()  # type: ignore[misc]
-        return means
 
 
 class Due:
@@ -84,33 +64,62 @@ def fit(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    devices: int = 1,
     about: About | None = None,
     pace: Pace | None = None,
-    patience: float | None = 0.4,
+    patience: float | None = 0.5,
     start: Callable[[nn.Module], None] | None = None,
     further: Callable[[nn.Module], dict[str, float]] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[TrainingEvent]:
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
 
-    A budget by minutes ends early on a plateau: where the held-out score has not risen by 0.001 during the last
-    `patience` part of the time trained (60 s at least), the tail of the learning rate is run now, over a fifth of the
-    time trained so far, and that is the end. `patience=None` turns it off; a budget by images alone never ends early.
+    A budget by minutes ends early on a plateau: where the trend of the held-out score over the last `patience` part of
+    the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), the
+    tail of the learning rate is run now, over a fifth of the time trained so far, and that is the end. `patience=None`
+    turns it off; a budget by images alone never ends early.
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
     `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
     among the task's own in metrics and history.
+    With more than one of the `devices` of this kind each has a process of its own and draws whole batches of its own,
+    so that a step sees `devices` times the pictures; `task` and `start` are pickled on their way there. On a CPU that
+    is of no use but to try it.
 
     Raises:
-        BadInput: what lies in `folder` does not load (it is left as it is), or the disk refuses.
+        BadInput: what lies in `folder` does not load (it is left as it is), the disk refuses, or memory does not
+            suffice for the smallest part of a batch.
     """
-    folder, about, pace = Path(folder), about or About(), pace or Pace()
-    run = Run(task, seed, torch.device(device), start)
-    resumed = checkpoint.exists(folder)
-    if resumed:
-        run.load(folder)
-    began = time.perf_counter() - run.counters.seconds
+    folder = Path(folder)
+    with gathered(device, devices, follow, task, seed, start, folder) as team, contextlib.closing(Logs(folder)) as logs:
+        resumed = checkpoint.exists(folder)
+        if devices > 1:
+            team.fabric.barrier()  # the others, too, have looked whether there is a model
+        run = Run(task, seed, start=start, team=team)
+        if resumed:
+            run.load(folder)
+        yield from _train(
+            run, folder, budget, about or About(), pace or Pace(), patience, further, clock, logs, resumed
+        )
+
+
+def _train(
+    run: Run,
+    folder: Path,
+    budget: Budget,
+    about: About,
+    pace: Pace,
+    patience: float | None,
+    further: Callable[[nn.Module], dict[str, float]] | None,
+    clock: Callable[[], float],
+    logs: Logs,
+    resumed: bool,
+) -> Iterator[TrainingEvent]:
+    """The loop of `fit`, in the process that leads."""
+    task = run.task
+    began = clock() - run.counters.seconds
 
     def seconds() -> float:
-        run.counters.seconds = time.perf_counter() - began
+        run.counters.seconds = clock() - began
         return run.counters.seconds
 
     def save() -> Saved:
@@ -120,25 +129,34 @@ def fit(
         return Saved(run.counters.images, saving.took)
 
     saving = Due(pace.save, pace.save_share, max(pace.save, LONGEST))
-    meter = Meter()
     judging, looking = (Due(every, pace.evaluate_share / 2) for every in (pace.evaluate, 2 * pace.evaluate))
-    yield Began(resumed, run.counters.images, run.counters.seconds, sum(p.numel() for p in run.module.parameters()))
+    asked = run.counters.parts
+    memory = run.fit_memory() if budget.progress(run.counters.images, run.counters.seconds) < 1 else None
+    parts = run.counters.parts
+    size = sum(p.numel() for p in run.module.parameters())
+    yield Began(resumed, run.counters.images, run.counters.seconds, size, memory, parts)
+    if parts > asked:
+        yield _divided(parts, "by the estimate")
     if not resumed:
         yield save()  # from here on there is a checkpoint to go back to
     saving.last = seconds()
-    ticked, reason = seconds(), ""
+    ticked, reason, left = seconds(), "", None
     images = judged = saved = run.counters.images
     while not reason:
         counters = run.counters
         progress = budget.progress(counters.images, seconds())
         if progress < counters.end:
-            meter.add(run.step(task.schedule.factor(progress, counters.tail, counters.end)))
+            along = progress, counters.tail, counters.end
+            run.step(task.schedule.factor(*along), task.schedule.late(*along))
+            if counters.parts > parts:
+                parts = counters.parts
+                yield _divided(parts, "it ran out")
         else:
             reason = "budget" if counters.end >= 1 else "plateau"
-        now = seconds()
-        if now - ticked < pace.tick and not reason:
+        if seconds() - ticked < pace.tick and not reason:
             continue
-        losses = meter.read()
+        losses = run.read()
+        now = seconds()
         if not (all(math.isfinite(value) for value in losses.values()) and run.finite()):
             run.rewind(folder)
             ticked, images = seconds(), run.counters.images
@@ -149,7 +167,10 @@ def fit(
         if losses:
             rate = (counters.images - images) / max(1e-9, now - ticked)
             progress = min(1.0, budget.progress(counters.images, now) / counters.end)
-            yield Ticked(now, counters.images, progress, rate, losses, counters.metrics)
+            left = time_left(run, budget, rate, now, patience)
+            logs.add(counters.images, {f"loss/{key}": value for key, value in losses.items()})
+            logs.add(counters.images, {"speed/images": rate, "rate": run.optimizer.param_groups[0]["lr"]})
+            yield Ticked(now, counters.images, progress, rate, losses, counters.metrics, left)
         if counters.images > judged and (reason or judging.now(now)):
             more: dict[str, float] = {}
             if reason or looking.now(now):
@@ -158,6 +179,7 @@ def fit(
                 looking.done(now, seconds())
             begin = seconds()
             yield judge(run, folder, budget, patience, more)
+            logs.add(counters.images, {f"held_out/{key}": value for key, value in counters.metrics.items()})
             judging.done(begin, seconds())
             judged = counters.images
         if counters.images > saved and (reason or saving.now(seconds())):
@@ -165,7 +187,7 @@ def fit(
             saved = counters.images
         ticked, images = seconds(), counters.images
     counters = run.counters
-    yield Stopped(reason, REASONS[reason], counters.images, counters.seconds, counters.metrics)
+    yield Stopped(reason, _message(reason, run, budget), counters.images, counters.seconds, counters.metrics, run.best)
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
@@ -179,14 +201,65 @@ def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: 
     metrics, picture = run.evaluate()
     metrics = more | metrics
     counters.metrics = metrics
-    counters.history.append({"seconds": round(counters.seconds, 2), "images": counters.images, "metrics": metrics})
+    score = float(run.task.score(metrics))
+    entry = {"seconds": round(counters.seconds, 2), "images": counters.images, "metrics": metrics, "score": score}
+    counters.history.append(entry)
     write_picture(folder / PREVIEW, picture)
-    score = run.task.score(metrics)
-    if score > counters.best + 0.001:
-        counters.best, counters.best_seconds = score, counters.seconds
-    waited = counters.seconds - counters.best_seconds
-    progress = budget.progress(counters.images, counters.seconds)
-    stuck = patience is not None and waited > max(60.0, patience * counters.seconds)
-    if stuck and budget.minutes is not None and progress < counters.tail:
-        counters.tail, counters.end = progress, min(1.0, 1.2 * progress)
+    if score > run.best.get("score", -math.inf):
+        run.keep_best(score)
+    told = look_ahead(run, budget, patience)
+    if told is not None and told.flat:
+        progress = budget.progress(counters.images, counters.seconds)
+        counters.tail, counters.end = progress, min(1.0, (1 + TAIL) * progress)
+        counters.why = told.sentence(counters.seconds, 60 * (budget.minutes or 0))
     return Evaluated(counters.seconds, counters.images, metrics, folder / PREVIEW)
+
+
+def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | None:
+    """What the held-out scores so far let expect; None where they cannot end the training earlier than its budget."""
+    counters = run.counters
+    if patience is None or budget.minutes is None:
+        return None
+    if budget.progress(counters.images, counters.seconds) >= counters.tail:
+        return None
+    rows = [(row["seconds"], row["score"]) for row in counters.history if "score" in row]
+    if not rows:
+        return None
+    seconds, scores = np.array(rows, float).T
+    return forecast(seconds, scores, 60 * budget.minutes, patience)
+
+
+def time_left(run: Run, budget: Budget, rate: float, now: float, patience: float | None) -> float:
+    """Seconds to the end of the budget or of the tail after a plateau, or to a plateau that is to be expected."""
+    counters = run.counters
+    lefts = []
+    if budget.minutes is not None:
+        lefts.append(60 * budget.minutes * counters.end - now)
+    if budget.images is not None:
+        lefts.append((budget.images * counters.end - counters.images) / max(rate, 1e-9))
+    told = look_ahead(run, budget, patience)
+    if told is not None:
+        lefts.append((1 + TAIL) * told.seconds - now)
+    return max(0.0, min(lefts))
+
+
+def _message(reason: str, run: Run, budget: Budget) -> str:
+    """Why training ended, with figures."""
+    counters = run.counters
+    if reason == "plateau":
+        return counters.why or "The held-out score has stopped rising."
+    if reason == "diverged":
+        return "The loss left the numbers again and again, so training stopped at its last good checkpoint."
+    done = f"{counters.seconds / 60:.1f} min, {counters.images} images"
+    best = run.best
+    if not best:
+        return f"The training budget is used up ({done})."
+    return f"The training budget is used up ({done}); the best held-out score is {best['score']:.3f}."
+
+
+def _divided(parts: int, why: str) -> Divided:
+    return Divided(
+        f"Memory is short ({why}): each step is taken in {parts} parts, one after the other, which is slower but "
+        "learns the same.",
+        parts,
+    )

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -47,10 +47,13 @@ class Schedule:
         """The factor; `tail` and `end` are where the tail starts and stops (a plateau moves both ahead)."""
         if progress < self.warm_up:
             return max(0.01, progress / self.warm_up)
-        if progress <= tail or tail >= end:
-            return 1.0
-        along = min(1.0, (progress - tail) / (end - tail))
+        along = self.late(progress, tail, end)
         return self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * along))
+
+    @staticmethod
+    def late(progress: float, tail: float, end: float) -> float:
+        """0 before the tail, then the part of it that is over, 1 at its end."""
+        return 0.0 if progress <= tail or tail >= end else min(1.0, (progress - tail) / (end - tail))
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ class Task(Protocol):
         name: for model.json.
         images_per_batch: pictures seen in each step.
         schedule, average: see there.
+
+    A task may have a `helper`, made by `build`: a network that is needed in training only (a critic), kept in the
+    training state and in no model; its weights are among those of `optimizer`. It has a `late`, too, which is
+    `Schedule.late` at each step.
     """
 
     @property
@@ -112,6 +119,17 @@ class Task(Protocol):
         """The same of the worst ones, with their figures: see `worst.worst_sheet`."""
 
 
+@runtime_checkable
+class Divisible(Protocol):
+    """A task whose batch can be taken in parts, one after the other, where memory is short."""
+
+    def part(self, parts: int) -> Task | None:
+        """The same task with one `parts`-th of the pictures in each batch (of each identity); None if that is no whole.
+
+        The mean of the parts' losses should be the loss of the batch. What this task holds, the part may share.
+        """
+
+
 @dataclass(frozen=True)
 class About:
     """What model.json should say beyond the network: see `checkpoint.Meta`."""
@@ -139,17 +157,25 @@ class Pace:
 
 @dataclass(frozen=True)
 class Began:
-    """First event. `resumed`: a model was there and goes on from `images` and `seconds`."""
+    """First event. `resumed`: a model was there and goes on from `images` and `seconds`.
+
+    `memory`: bytes that a step is estimated to take at its most, in `parts` parts; None where that cannot be told.
+    """
 
     resumed: bool
     images: int
     seconds: float
     parameters: int
+    memory: int | None = None
+    parts: int = 1
 
 
 @dataclass(frozen=True)
 class Ticked:
-    """About every second: means since the last one. `progress` is 0..1 of the budget."""
+    """About every second: means since the last one. `progress` is 0..1 of the budget.
+
+    `left`: seconds, by the budget, or less where the held-out score is forecast to stop rising earlier; None at first.
+    """
 
     seconds: float
     images: int
@@ -157,6 +183,7 @@ class Ticked:
     images_per_second: float
     losses: dict[str, float]
     metrics: dict[str, float]
+    left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -185,14 +212,26 @@ class Rewound:
 
 
 @dataclass(frozen=True)
+class Divided:
+    """Memory is short: each step is taken in `parts` parts from here on. One sentence."""
+
+    message: str
+    parts: int
+
+
+@dataclass(frozen=True)
 class Stopped:
-    """Last event. `reason`: "budget", "plateau" or "diverged"; `message` says it in one sentence."""
+    """Last event. `reason`: "budget", "plateau" or "diverged"; `message` says it in one sentence.
+
+    `metrics` are the newest; `best` is `checkpoint.Meta.best`: of the weights that `load_model` gives.
+    """
 
     reason: str
     message: str
     images: int
     seconds: float
     metrics: dict[str, float]
+    best: dict[str, Any] = field(default_factory=dict)
 
 
-TrainingEvent = Began | Ticked | Evaluated | Saved | Rewound | Stopped
+TrainingEvent = Began | Ticked | Evaluated | Saved | Rewound | Divided | Stopped

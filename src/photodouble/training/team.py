@@ -1,0 +1,211 @@
+"""One process or several that train the same network, each on its own device, through Lightning Fabric.
+
+The first process, the leader, is the caller's own: it keeps time, judges, writes and speaks. The others do what it
+says: before each thing that all must do together it sends an order, over a connection between the processes' CPUs, so
+that no device waits for another except to exchange gradients. Hence nobody can disagree about when to stop or which
+rate to use.
+"""
+
+import contextlib
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import ClusterEnvironment
+from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
+from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+
+PATIENCE = timedelta(days=1)
+"""How long the others wait for an order: a leader that is gone is noticed at once, a slow one may take its time."""
+
+
+class Order(IntEnum):
+    """What all processes do next."""
+
+    STEP = 0
+    READ = 1
+    SAVE = 2
+    REWIND = 3
+    STOP = 4
+
+
+@dataclass
+class Team:
+    """The processes that train together. `sent` is the leader's channel of orders, None for one process alone."""
+
+    fabric: Fabric
+    rank: int = 0
+    size: int = 1
+    channel: Any = field(default=None, repr=False)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that decides and writes."""
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """This process's own."""
+        return self.fabric.device
+
+    @property
+    def half(self) -> bool:
+        """Whether the steps' tensors mostly take two bytes a number instead of four."""
+        return precision(self.device) != "32-true"
+
+    def tell(self, order: Order, *values: float) -> None:
+        """Send an order with at most three numbers; nothing happens in any process but the leader of several."""
+        if self.size > 1 and self.leads:
+            line = torch.tensor([float(order), *values, *[0.0] * (3 - len(values))], dtype=torch.float64)
+            dist.broadcast(line, 0, group=self.channel)
+
+    def hear(self) -> tuple[Order, list[float]]:
+        """Wait for the leader's next order and its numbers."""
+        line = torch.zeros(4, dtype=torch.float64)
+        dist.broadcast(line, 0, group=self.channel)
+        return Order(int(line[0])), line[1:].tolist()
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """The mean of all processes' `values`."""
+        return values if self.size == 1 else self.fabric.all_reduce(values, reduce_op="mean")  # type: ignore[return-value]
+
+    def gather(self, values: torch.Tensor) -> list[torch.Tensor]:
+        """All processes' `values` (CPU tensors of one shape), in every process."""
+        if self.size == 1:
+            return [values]
+        found = [torch.empty_like(values) for _ in range(self.size)]
+        dist.all_gather(found, values, group=self.channel)
+        return found
+
+    def last_of(self, model: torch.nn.Module, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Exchange the gradients of `model` in this part of a step only where it is the last one."""
+        if self.size == 1 or last:
+            return contextlib.nullcontext()
+        return self.fabric.no_backward_sync(model)  # type: ignore[return-value, arg-type]
+
+
+def precision(device: torch.device) -> str:
+    """bfloat16 where a GPU has it, float32 elsewhere. Weights, their average and the judging stay in float32."""
+    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if fast else "32-true"
+
+
+def alone(device: torch.device | str = "cpu") -> Team:
+    """One process on one device."""
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", torch.cuda.current_device())
+    strategy = SingleDeviceStrategy(device)
+    return Team(Fabric(accelerator=device.type, devices=1, strategy=strategy, precision=precision(device)))  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def gathered(device: torch.device | str, size: int, work: Callable[..., None], *args: Any) -> Iterator[Team]:
+    """Yield the leader of `size` processes on as many devices of the kind of `device`; the others run `work`.
+
+    They call `work(team, *args)`, which returns when it hears `Order.STOP`; the end of the context sends it. `work` and
+    `args` are pickled on their way (within this machine's memory only); tensors in them are shared, not copied.
+
+    Raises:
+        RuntimeError: another process failed, with its traceback.
+    """
+    if size == 1:
+        yield alone(device)
+        return
+    kind = torch.device(device).type
+    threads = max(1, torch.get_num_threads() // size) if kind == "cpu" else torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = (Path(folder) / "meeting").as_uri()
+        others = torch.multiprocessing.start_processes(
+            _follow, (kind, size, meeting, threads, work, args), size - 1, join=False, daemon=True, start_method="spawn"
+        )
+        try:
+            team = _join(kind, 0, size, meeting)
+            try:
+                yield team
+            except GeneratorExit:  # the caller has had enough
+                team.tell(Order.STOP)
+                raise
+            team.tell(Order.STOP)
+            others.join()
+        except RuntimeError as error:  # maybe no more than that another process is gone
+            try:
+                others.join(2)
+            except (ProcessExitedException, ProcessRaisedException) as reason:
+                raise RuntimeError(f"Process {reason.error_index + 1} of {size} failed: {reason}") from error
+            raise
+        finally:
+            for process in others.processes:
+                process.join(0 if sys.exc_info()[0] else 5)
+                process.terminate()
+            if dist.is_initialized():
+                dist.destroy_process_group()
+
+
+def _join(kind: str, rank: int, size: int, meeting: str) -> Team:
+    """Meet the others and set Fabric up."""
+    device = torch.device("cuda", rank) if kind == "cuda" else torch.device(kind)
+    backend = "nccl" if kind == "cuda" else "gloo"
+    own = device if kind == "cuda" else None
+    dist.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, device_id=own)
+    channel = dist.new_group(backend="gloo", timeout=PATIENCE)
+    strategy = DDPStrategy(
+        cluster_environment=_Local(rank, size),
+        process_group_backend=backend,
+        find_unused_parameters=True,  # a step need not use every decoder
+    )
+    fabric = Fabric(accelerator=kind, devices=size, strategy=strategy, precision=precision(device))  # type: ignore[arg-type]
+    fabric.launch()
+    return Team(fabric, rank, size, channel)
+
+
+def _follow(
+    index: int, kind: str, size: int, meeting: str, threads: int, work: Callable[..., None], args: tuple[Any, ...]
+) -> None:
+    """What each of the other processes runs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader hears it and decides
+    torch.set_num_threads(threads)
+    work(_join(kind, index + 1, size, meeting), *args)
+    dist.destroy_process_group()
+
+
+class _Local(ClusterEnvironment):
+    """Processes of this machine that have met already."""
+
+    creates_processes_externally = True
+    main_address = "localhost"
+    main_port = 0
+
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+    @staticmethod
+    def detect() -> bool:
+        return False
+
+    def world_size(self) -> int:
+        return self.size
+
+    def set_world_size(self, size: int) -> None:
+        pass
+
+    def global_rank(self) -> int:
+        return self.rank
+
+    def set_global_rank(self, rank: int) -> None:
+        pass
+
+    def local_rank(self) -> int:
+        return self.rank
+
+    def node_rank(self) -> int:
+        return 0
