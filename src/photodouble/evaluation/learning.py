@@ -14,6 +14,9 @@ SWAP = (
 )
 """Figures of the swap that are drawn, of those that `swap_NAME` in a row may be."""
 
+ROOM = 0.1
+"""Half the height of a plot is at least this part of the figure."""
+
 OTHERS = ("second", "third")
 
 Rows = Sequence[Mapping[str, Any]]
@@ -64,7 +67,7 @@ def swaps(rows: Rows) -> list[Plot]:
             if np.isfinite(values).any():
                 lines.append(Line(f"{label} {spell(float(values[-1]), words[name].unit)}", values, style))
         better = "higher is better" if words[name].above else "lower is better"
-        plot = draw(words[name].label, better, at, lines, ends=_ends(at))
+        plot = draw(words[name].label, better, at, lines, limits=_limits(lines), ends=_ends(at), digits=3)
         plots += [plot] if plot else []
     return plots
 
@@ -82,6 +85,14 @@ def _known(rows: Rows, name: str) -> list[Mapping[str, Any]]:
 
 def _column(rows: Rows, name: str) -> np.ndarray:
     return np.array([float(row[name]) if row.get(name) is not None else np.nan for row in rows])
+
+
+def _limits(lines: list[Line]) -> tuple[float, float]:
+    """Ends of the vertical axis: a change of a hundredth shall not look like a leap."""
+    every = np.concatenate([line.values[np.isfinite(line.values)] for line in lines])
+    middle = (every.max() + every.min()) / 2
+    half = max(0.55 * (every.max() - every.min()), ROOM * abs(middle), 1e-3)
+    return float(middle - half), float(middle + half)
 
 
 def _ends(at: np.ndarray) -> tuple[str, str]:

@@ -10,8 +10,11 @@ SHOWN = 6
 SIZE = 160
 """Side of a tile, pixels."""
 
-LINE = 20
-"""Height of a line of text, pixels."""
+LINE, GAP = 20, 3
+"""Height of a line of text, and width of what lies between two faces, pixels."""
+
+APART = 3
+"""Held-out faces are neighbours in time: of so many only the worst is shown, where there are enough others."""
 
 
 def worst_sheet(rows: Sequence[tuple[str, torch.Tensor]], scores: torch.Tensor, figures: Sequence[str]) -> np.ndarray:
@@ -19,18 +22,29 @@ def worst_sheet(rows: Sequence[tuple[str, torch.Tensor]], scores: torch.Tensor, 
 
     Args:
         rows: of the sheet from the top: what it is called, and n x 3 x S x S pictures in 0..1.
-        scores: n, larger is better.
+        scores: n, larger is better, in the order of time.
         figures: n lines of text, to stand below the faces.
     """
-    chosen = torch.argsort(scores.cpu(), stable=True)[:SHOWN].tolist()
     columns = []
-    for place, number in enumerate(chosen):
+    for place, number in enumerate(lowest(scores)):
         tiles = []
         for name, pictures in rows:
             tile = (pictures[number].detach().float().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
             tiles += [cv2.resize(tile, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR), text(name if place == 0 else "")]
-        columns.append(np.vstack([*tiles, text(figures[number])]))
-    return np.hstack(columns)
+        column = np.vstack([*tiles, text(figures[number])])
+        columns += [column, np.full((len(column), GAP, 3), 255, np.uint8)]
+    return np.hstack(columns[:-1])
+
+
+def lowest(scores: torch.Tensor) -> list[int]:
+    """Positions of the `SHOWN` lowest scores, the lowest first, `APART` from one another as far as that can be had."""
+    order = torch.argsort(scores.cpu(), stable=True).tolist()
+    chosen: list[int] = []
+    for position in order:
+        if all(abs(position - other) >= APART for other in chosen):
+            chosen.append(position)
+    rest = [position for position in order if position not in chosen]
+    return sorted((chosen + rest)[:SHOWN], key=order.index)
 
 
 def text(words: str) -> np.ndarray:
