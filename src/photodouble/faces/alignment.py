@@ -147,16 +147,27 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int, interpolation: int = 
     return cv2.warpAffine(image, matrix, (size, size), flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
+def grey_crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Like `crop` with linear interpolation, of an H x W x 3 RGB uint8 picture, as size x size grey."""
+    matrix = np.asarray(matrix, np.float64)
+    part, (x, y) = _cut(image, matrix, size)
+    shifted = np.c_[matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (x, y)]
+    return crop(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), shifted, size, cv2.INTER_LINEAR)
+
+
 def _cut(image: np.ndarray, matrix: np.ndarray, size: int) -> tuple[np.ndarray, tuple[int, int]]:
     """The part of `image` that the crop can see, and its x, y offset: what lies elsewhere need not be averaged."""
-    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float64) - 0.5
-    seen = transform(corners, invert(matrix))
-    margin = 3 * max(1.0, 1 / max(float(scale(matrix)), 1e-6))
     height, width = image.shape[:2]
-    low = np.nan_to_num(seen.min(0) - margin, nan=0.0)
-    high = np.nan_to_num(seen.max(0) + margin, nan=0.0)
-    x0, x1 = (int(min(max(v, 0), width)) for v in (math.floor(low[0]), math.ceil(high[0])))
-    y0, y1 = (int(min(max(v, 0), height)) for v in (math.floor(low[1]), math.ceil(high[1])))
+    # Plain numbers: this runs several times a frame, and arrays of four points cost more than the picture's work.
+    (a, b, x), (c, d, y) = matrix.tolist()
+    area = a * d - b * c
+    x0, y0, x1, y1 = 0, 0, width, height
+    if math.isfinite(area + x + y) and abs(area) > 1e-12:
+        corners = [(u - x, v - y) for u in (-0.5, size - 0.5) for v in (-0.5, size - 0.5)]
+        across, down = [(d * u - b * v) / area for u, v in corners], [(a * v - c * u) / area for u, v in corners]
+        margin = 3 * max(1.0, 1 / math.sqrt(abs(area)))
+        x0, x1 = (min(max(math.floor(v), 0), width) for v in (min(across) - margin, max(across) + margin + 1))
+        y0, y1 = (min(max(math.floor(v), 0), height) for v in (min(down) - margin, max(down) + margin + 1))
     if x1 - x0 < 1 or y1 - y0 < 1:  # the crop sees only what lies beyond the picture's edge
         x0, y0, x1, y1 = 0, 0, width, height
     return image[y0:y1, x0:x1], (x0, y0)

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from queue import Queue
 from threading import Event as Flag
@@ -18,6 +19,7 @@ from photodouble.faces.alignment import FACE, alignment, crop
 from photodouble.faces.face import Face
 from photodouble.faces.faceset import encode
 from photodouble.faces.track import Tracker, eight_bit, finish
+from photodouble.faces.walk import walk
 from photodouble.files import atomic
 from photodouble.media.frame import Frame
 
@@ -80,24 +82,14 @@ def make_chunk(
     faces: list[Face] = []
     jpegs: list[Future[bytes]] = []
     done = with_face = 0
-    ended = False
     # One other thread encodes: the models of the next frame run meanwhile.
     with ThreadPoolExecutor(1) as pool:
-        walk = iter(frames)
-        while done < most:
-            frame = next(walk, None)
-            if frame is None:
-                ended = True
-                break
-            if watch is not None:
-                watch.see(frame)
-            found = tracker.look(frame) if still else tracker.follow(frame)
-            image = eight_bit(frame.image)
+        for frame, found in _found(tracker, _watched(islice(frames, most), watch), still):
             for face in found:
                 face.track = numbers.setdefault(face.track, len(numbers))
                 faces.append(face)
                 if store_crops:
-                    jpegs.append(pool.submit(_encoded, image, face.landmarks, crop_size))
+                    jpegs.append(pool.submit(_encoded, frame.image, face.landmarks, crop_size))
             if len(jpegs) > PENDING:
                 jpegs[-PENDING].result()
             done += 1
@@ -111,9 +103,24 @@ def make_chunk(
     matrices = list(alignment(np.stack([face.landmarks for face in faces]), crop_size, FACE)) if faces else []
     rows = store.table(faces, [source] * len(faces), matrices, [""] * len(faces), encoded)
     with atomic(path) as part, store.writer(part, {}) as out:
-        out.add_key_value_metadata({"chunk": json.dumps(asdict(ChunkInfo(done, with_face, not ended)))})
+        out.add_key_value_metadata({"chunk": json.dumps(asdict(ChunkInfo(done, with_face, done == most)))})
         out.write_table(rows, row_group_size=store.ROW_GROUP)
     yield done
+
+
+def _watched(frames: Iterable[Frame], watch: Watch | None) -> Iterator[Frame]:
+    for frame in frames:
+        if watch is not None:
+            watch.see(frame)
+        yield frame
+
+
+def _found(tracker: Tracker, frames: Iterable[Frame], still: bool) -> Iterator[tuple[Frame, list[Face]]]:
+    """The frames as 8 bits, with their faces."""
+    if still:
+        eight = (replace(frame, image=eight_bit(frame.image)) for frame in frames)
+        return ((frame, tracker.look(frame)) for frame in eight)
+    return walk(tracker, frames)
 
 
 def _encoded(image: np.ndarray, landmarks: np.ndarray, crop_size: int) -> bytes:

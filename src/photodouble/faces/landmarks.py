@@ -68,9 +68,10 @@ class Landmarker:
         logit = float(self._mesh.get_tensor(self._presence).reshape(()))
         points = transform(raw, invert(matrix))
         presence = float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
-        return Landmarks(points, self._blendshapes(points) if blendshapes else np.zeros(52, np.float32), presence)
+        return Landmarks(points, self.expression(points) if blendshapes else np.zeros(52, np.float32), presence)
 
-    def _blendshapes(self, points: np.ndarray) -> np.ndarray:
+    def expression(self, points: np.ndarray) -> np.ndarray:
+        """Blendshapes (52,) float32 in 0..1 of landmarks (478, 2 or 3) in any pixels."""
         chosen = np.ascontiguousarray(points[BLENDSHAPE_POINTS, :2], np.float32)
         self._expression.set_tensor(self._expression_input, chosen[None])
         self._expression.invoke()

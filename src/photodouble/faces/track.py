@@ -1,12 +1,12 @@
 """Following faces through a clip: landmarks lead from frame to frame, the detector only finds what is new."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
-from photodouble.faces.alignment import alignment, crop, eye_centres
+from photodouble.faces.alignment import alignment, eye_centres, grey_crop
 from photodouble.faces.detect import Detector, create_detector
 from photodouble.faces.embedding import Embedder
 from photodouble.faces.face import Face
@@ -54,6 +54,17 @@ class _Track:
         return box_of(self.last.points)
 
 
+@dataclass(frozen=True)
+class TrackerState:
+    """See `Tracker.save`."""
+
+    tracks: list[_Track]
+    thumbnail: np.ndarray | None
+    since: int
+    glances: int
+    next: int
+
+
 class Tracker:
     """Finds and follows all faces of one clip.
 
@@ -86,6 +97,8 @@ class Tracker:
         self._embedder = (embedder or Embedder()) if embed_every else None
         self._every, self._embed_every = every, embed_every
         self._next = 0
+        self.looks = 0
+        """How often the network looked at a followed face."""
         self.reset()
 
     def reset(self) -> None:
@@ -98,31 +111,59 @@ class Tracker:
         """Faces of the next frame, the longest followed first."""
         return finish(self.follow(frame))
 
-    def follow(self, frame: Frame) -> list[Face]:
-        """Like `step`, but `pose` and `quality` are left for `finish`, which is far cheaper for many faces at once."""
+    def follow(self, frame: Frame, steps: int = 1) -> list[Face]:
+        """Like `step`, but `pose` and `quality` are left for `finish`, which is far cheaper for many faces at once.
+
+        Args:
+            frame: `steps` frames after the last one.
+            steps: more than one if the frames between are left to somebody else (see `photodouble.faces.walk`).
+        """
         image = eight_bit(frame.image)
-        thumbnail = _thumbnail(image)
-        if self._thumbnail is not None and _is_cut(self._thumbnail, thumbnail):
+        thumbnail = thumbnail_of(image)
+        if self._thumbnail is not None and is_cut(self._thumbnail, thumbnail):
             self._tracks = []
         self._thumbnail = thumbnail
         for track in self._tracks:
-            found = self._landmarker(image, Roi.of_landmarks(track.last.points)) if track.missed == 0 else None
-            if found is not None and _plausible(found, image, DOUBTFUL):
+            found = self.landmarks(image, track.last.points) if track.missed == 0 else None
+            if found is not None:
                 track.last, track.doubtful = found, found.presence < PRESENT
             else:
-                track.missed += 1
+                track.missed += steps
         self._tracks = _distinct([track for track in self._tracks if track.missed <= PATIENCE])
-        self._since += 1
+        self._since += steps
         unsure = any(track.missed or track.doubtful for track in self._tracks)
         if not self._tracks or unsure or (self._since >= self._every and self._glances >= THOROUGH - 1):
             self._since = self._glances = 0
-            self._find(image, self._detector)
+            self._find(image, self._detector, steps)
         elif self._since >= self._every:
             self._since = 0
             self._glances += 1
-            self._find(image, self._glance)
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if self._tracks else image
-        return [self._face(track, image, grey, frame) for track in self._tracks if track.missed == 0]
+            self._find(image, self._glance, steps)
+        return [self._face(track, image, frame, steps) for track in self._tracks if track.missed == 0]
+
+    def save(self) -> TrackerState:
+        """What `restore` takes to go on as if nothing had been seen since."""
+        tracks = [replace(track) for track in self._tracks]
+        return TrackerState(tracks, self._thumbnail, self._since, self._glances, self._next)
+
+    def restore(self, state: TrackerState) -> None:
+        """Go back to a saved state; one state can be restored once."""
+        self._tracks, self._thumbnail = state.tracks, state.thumbnail
+        self._since, self._glances, self._next = state.since, state.glances, state.next
+
+    def held(self) -> dict[int, Landmarks]:
+        """The faces in the last frame by their tracks' numbers."""
+        return {track.number: track.last for track in self._tracks if track.missed == 0}
+
+    def landmarks(self, image: np.ndarray, points: np.ndarray) -> Landmarks | None:
+        """What the network says where a followed face's points are thought to be; None if no face is there."""
+        self.looks += 1
+        found = self._landmarker(image, Roi.of_landmarks(points))
+        return found if _plausible(found, image, DOUBTFUL) else None
+
+    def expression(self, points: np.ndarray) -> np.ndarray:
+        """Blendshapes (52,) of landmarks."""
+        return self._landmarker.expression(points)
 
     def look(self, frame: Frame) -> list[Face]:
         """Faces of a picture that stands for itself: nothing is followed, each face begins a track."""
@@ -131,12 +172,12 @@ class Tracker:
         self.reset()
         return faces
 
-    def _find(self, image: np.ndarray, detector: Detector) -> None:
+    def _find(self, image: np.ndarray, detector: Detector, steps: int) -> None:
         """Add the faces that the detector sees and no track holds; take up lost tracks."""
         detections = detector.detect(image)
         for track in self._tracks:
             if track.doubtful and not any(_same(detection.box, track.box) for detection in detections):
-                track.missed += 1
+                track.missed += steps
             track.doubtful = False
         for detection in detections:
             held = [track for track in self._tracks if track.missed == 0]
@@ -157,28 +198,33 @@ class Tracker:
         self._next += 1
         return self._next - 1
 
-    def _face(self, track: _Track, image: np.ndarray, grey: np.ndarray, frame: Frame) -> Face:
+    def _face(self, track: _Track, image: np.ndarray, frame: Frame, steps: int) -> Face:
         points = track.last.points
         embedding = np.zeros(128, np.float32)
-        if self._embedder is not None and track.seen % self._embed_every == 0:
+        if self._embedder is not None and -track.seen % self._embed_every < steps:
             embedding = self._embedder(image, points)
             if abs(pose(points)[:2]).max() < FRONTAL:
                 if track.embedding is not None and float(track.embedding @ embedding) < STRANGER:
                     track.number, track.seen = self._number(), 0
                 track.embedding = embedding
-        track.seen += 1
-        return Face(
-            frame=frame.index,
-            box=track.box,
-            score=track.last.presence,
-            landmarks=points,
-            blendshapes=track.last.blendshapes,
-            pose=np.zeros(3, np.float32),
-            embedding=embedding,
-            sharpness=sharpness(crop(grey, alignment(points, SIDE), SIDE, cv2.INTER_LINEAR)),
-            track=track.number,
-            pts=frame.pts,
-        )
+        track.seen += steps
+        return make_face(track.number, track.last, image, frame, embedding)
+
+
+def make_face(number: int, found: Landmarks, image: np.ndarray, frame: Frame, embedding: np.ndarray) -> Face:
+    """The face of track `number` in `frame`, whose 8-bit picture is `image`; `finish` completes it."""
+    return Face(
+        frame=frame.index,
+        box=box_of(found.points),
+        score=found.presence,
+        landmarks=found.points,
+        blendshapes=found.blendshapes,
+        pose=np.zeros(3, np.float32),
+        embedding=embedding,
+        sharpness=sharpness(grey_crop(image, alignment(found.points, SIDE), SIDE)),
+        track=number,
+        pts=frame.pts,
+    )
 
 
 def finish(faces: list[Face]) -> list[Face]:
@@ -250,7 +296,7 @@ def _distinct(tracks: list[_Track]) -> list[_Track]:
     return kept
 
 
-def _thumbnail(image: np.ndarray) -> np.ndarray:
+def thumbnail_of(image: np.ndarray) -> np.ndarray:
     """A 32 x 32 grey copy, float32."""
     if min(image.shape[:2]) > 128:
         image = cv2.resize(image, (128, 128), interpolation=cv2.INTER_NEAREST)
@@ -258,7 +304,7 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
 
 
-def _is_cut(before: np.ndarray, now: np.ndarray) -> bool:
+def is_cut(before: np.ndarray, now: np.ndarray) -> bool:
     """Whether two thumbnails show different shots: most of the picture changed, and not by one flash of light."""
     if float(abs(before - now).mean()) < 14:
         return False
