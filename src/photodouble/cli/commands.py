@@ -232,6 +232,7 @@ def train(
     model: o.Model = "lite",
     minutes: o.Limit = None,
     images: o.Images = None,
+    devices: o.Devices = 1,
     init: o.Init = None,
     add: o.Add = False,
     project: o.ProjectFolder = HERE,
@@ -247,6 +248,7 @@ def train(
         model=model,
         minutes=minutes,
         images=images,
+        devices=devices,
         init=init,
         add=add,
     )

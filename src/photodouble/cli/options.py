@@ -97,6 +97,7 @@ Model = Annotated[
 Trained = Annotated[str, typer.Argument(metavar="MODEL", help="A model of the project, or a model's folder.")]
 Drawn = Annotated[str, typer.Option("--to", metavar="NAME", help="Identity that the file shall draw.")]
 Half = Annotated[bool, typer.Option("--half", help="Half precision: half the size, for GPUs.")]
+Devices = Annotated[int, typer.Option("--devices", metavar="N", min=1, help="CUDA devices to train on together.")]
 Minutes = Annotated[float, typer.Option("--minutes", metavar="M", min=0, help="Training time at most.")]
 Limit = Annotated[
     float | None,

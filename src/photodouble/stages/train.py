@@ -30,7 +30,7 @@ from photodouble.training.pairs import draw_pairs, few_or_many
 from photodouble.training.prior import NONE, load_prior
 from photodouble.training.recipes import RECIPES, refine
 from photodouble.training.refine import Refine
-from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Task, Ticked
+from photodouble.training.task import About, Began, Budget, Divided, Evaluated, Rewound, Stopped, Task, Ticked
 
 STAGE = "train"
 MODELS = (*RECIPES, "original")
@@ -61,6 +61,7 @@ class TrainConfig:
         model: one of `MODELS`; the model's folder has the same name.
         minutes, images: budget; None and None: until the held-out figures stop rising, at most an hour.
         seed: of every random choice.
+        devices: CUDA devices to train on together, each with whole batches of its own.
         init: what a new model starts from: `bundled`, `none`, or the folder of a prior or a model; None: the bundled
             prior where there is one for the model.
         add: take those of the two into the model that it does not know yet; everybody else in it stays as is.
@@ -73,6 +74,7 @@ class TrainConfig:
     minutes: float | None = None
     images: int | None = None
     seed: int = 0
+    devices: int = 1
     init: str | None = None
     add: bool = False
 
@@ -100,6 +102,7 @@ def run(config: TrainConfig) -> Iterator[Event]:
     sets = {name: FaceSet.open(project.faces(name)) for name in records}
     growth = plan_growth(folder, list(sets), Refine.name) if config.add else None
     _check_known(folder, sets, grows=config.add)
+    device = _device(config.devices)
     known = checkpoint.exists(folder)
     prior = None if known else load_prior(config.init, config.model)
     minutes = LONGEST if config.minutes is None and config.images is None else config.minutes
@@ -129,11 +132,8 @@ def run(config: TrainConfig) -> Iterator[Event]:
         task = refine(config.model, (yield from _pair_caches(sets, config)), numbers=numbers)
     consent = {name: digest(records[name]) for name in sets}
     data = {name: _fingerprint(faces) for name, faces in sets.items()}
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and config.model in ("standard", "fine"):
         yield Warned(STAGE, f"There is no CUDA device: {config.model} is made for one and trains very slowly without.")
-    if isinstance(task, Refine):
-        task.speed.prepare(torch.device(device))
     budget = Budget(minutes, config.images)
     values: dict[str, Any] = {"resumed": False}
     about = About(list(sets), consent, data, checkpoint.load_meta(folder).start if known else {})
@@ -147,7 +147,8 @@ def run(config: TrainConfig) -> Iterator[Event]:
     judge = SwapJudge(*judged, about.identities.index(config.target))
     values |= {"coverage": report.values()}
     values |= {"init": about.start.get("from", NONE), "identities": about.identities}
-    for event in fit(task, folder, budget, seed=config.seed, device=device, about=about, start=start, further=judge):
+    settings: dict[str, Any] = {"seed": config.seed, "device": device, "devices": config.devices}
+    for event in fit(task, folder, budget, about=about, start=start, further=judge, **settings):
         if isinstance(event, Began) and event.images:
             values["resumed"] = True
             done = f"{event.images} images and {event.seconds:.0f} s of training are done"
@@ -157,16 +158,29 @@ def run(config: TrainConfig) -> Iterator[Event]:
             yield _progress(event, budget)
         elif isinstance(event, Evaluated):
             yield Preview(STAGE, event.preview)
-        elif isinstance(event, Rewound):
+        elif isinstance(event, Rewound | Divided):
             yield Warned(STAGE, event.message)
         elif isinstance(event, Stopped):
             values |= {"images": event.images, "trained_seconds": event.seconds, "metrics": event.metrics}
-            values |= {"stopped": event.message, "ssim": event.metrics.get("ssim")}
+            values |= {"stopped": event.message, "reason": event.reason, "best": event.best}
+            values["ssim"] = event.best.get("metrics", event.metrics).get("ssim")
     if values.get("trained_seconds"):
         values["images_per_second"] = values["images"] / values["trained_seconds"]
     values["history"] = checkpoint.load_meta(folder).history
     values |= {"model": str(folder), "preview": str(folder / PREVIEW), "seconds": time.monotonic() - began}
     yield Result(STAGE, values)
+
+
+def _device(count: int) -> str:
+    """The kind of device to train on, of which there are `count`.
+
+    Raises:
+        BadInput: there are fewer.
+    """
+    known = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count > max(1, known):
+        raise BadInput(f"There are {known} CUDA devices, not {count}: give a smaller --devices.")
+    return "cuda" if known else "cpu"
 
 
 def _check_known(folder: Path, sets: dict[str, FaceSet], grows: bool) -> None:
@@ -243,5 +257,6 @@ def _progress(event: Ticked, budget: Budget) -> Progress:
     if "ssim_mesh" in figures:
         text += f" (mesh {figures['ssim_mesh']:.3f})"
     if budget.minutes is not None:
-        return Progress(STAGE, event.seconds, 60 * budget.minutes, "seconds", text)
+        left = 60 * budget.minutes - event.seconds if event.left is None else event.left
+        return Progress(STAGE, event.seconds, event.seconds + left, "seconds", text)
     return Progress(STAGE, event.images, budget.images or 0, "images", text)

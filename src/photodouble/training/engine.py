@@ -90,16 +90,18 @@ def fit(
             suffice for the smallest part of a batch.
     """
     folder = Path(folder)
-    with gathered(device, devices, follow, task, seed, start, folder) as team, contextlib.closing(Logs(folder)) as logs:
+    mixed = not hasattr(task, "speed")  # such a task says itself what is computed how
+    others = follow, task, seed, start, folder
+    with gathered(device, devices, mixed, *others) as team:
         resumed = checkpoint.exists(folder)
         if devices > 1:
             team.fabric.barrier()  # the others, too, have looked whether there is a model
         run = Run(task, seed, start=start, team=team)
         if resumed:
             run.load(folder)
-        yield from _train(
-            run, folder, budget, about or About(), pace or Pace(), patience, further, clock, logs, resumed
-        )
+        about, pace = about or About(), pace or Pace()
+        with contextlib.closing(Logs(folder, run.counters.images)) as logs:
+            yield from _train(run, folder, budget, about, pace, patience, further, clock, logs, resumed)
 
 
 def _train(

@@ -21,10 +21,13 @@ HEAD, TAIL = 12, 4  # bytes of a record before and after its contents: length an
 
 
 class Logs:
-    """Writes scalars into `folder/logs`; the step is the number of pictures seen. Nothing is there before the first."""
+    """Writes scalars into `folder/logs`; the step is the number of pictures seen, `seen` of them before this run.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / FOLDER
+    Nothing is there before the first one.
+    """
+
+    def __init__(self, folder: Path, seen: int) -> None:
+        self.folder, self.seen = folder / FOLDER, seen
         self.writer: RecordWriter | None = None
 
     def add(self, images: int, figures: dict[str, float]) -> None:
@@ -34,7 +37,7 @@ class Logs:
             BadInput: the disk refuses.
         """
         try:
-            writer = self.writer or self._open(images)
+            writer = self.writer or self._open()
             values = [Summary.Value(tag=key, simple_value=value) for key, value in figures.items()]
             event = Event(wall_time=time.time(), step=images, summary=Summary(value=values))
             writer.write(event.SerializeToString())
@@ -47,7 +50,7 @@ class Logs:
         if self.writer:
             self.writer.close()
 
-    def _open(self, images: int) -> RecordWriter:
+    def _open(self) -> RecordWriter:
         self.folder.mkdir(exist_ok=True)
         old = sorted(self.folder.glob(f"{NAME}.*"))
         for path in old:
@@ -56,7 +59,7 @@ class Logs:
         self.writer = RecordWriter(str(self.folder / f"{NAME}.{int(time.time())}.{len(old):04d}"))
         for event in (
             Event(wall_time=time.time(), file_version="brain.Event:2"),
-            Event(wall_time=time.time(), step=images, session_log=SessionLog(status=SessionLog.START)),
+            Event(wall_time=time.time(), step=self.seen + 1, session_log=SessionLog(status=SessionLog.START)),
         ):
             self.writer.write(event.SerializeToString())
         return self.writer

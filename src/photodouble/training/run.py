@@ -90,6 +90,8 @@ class Run:
             module = task.build()
         if start is not None:
             start(module)
+        if hasattr(task, "speed"):
+            task.speed.prepare(self.device)
         self.task, self.seed = task, seed
         self.module = module.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.helper: nn.Module | None = getattr(task, "helper", None)
@@ -184,11 +186,13 @@ class Run:
         Raises:
             BadInput: the network alone does not fit.
         """
+        speed = getattr(self.task, "speed", None)
         batch = self.task.batch(torch.Generator(self.device).manual_seed(0), self.device)
         kept, free = activation_bytes(self.task, batch), free_memory(self.device)
         if kept is None:
             return None
-        kept = round(kept * (0.5 if self.team.half else 1))
+        if self.device.type == "cuda" and (self.team.mixed or getattr(speed, "precision", "") == "bf16"):
+            kept //= 2  # bytes a number
         ours = [self.module] if self.helper is None else [self.module, self.helper]
         fixed = sum(weight_bytes(module, self.keeps_average) for module in ours)
         held = sum(p.numel() * p.element_size() for p in self.module.parameters()) * (1 + self.keeps_average)

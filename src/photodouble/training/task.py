@@ -79,7 +79,8 @@ class Task(Protocol):
 
     A task may have a `helper`, made by `build`: a network that is needed in training only (a critic), kept in the
     training state and in no model; its weights are among those of `optimizer`. It has a `late`, too, which is
-    `Schedule.late` at each step.
+    `Schedule.late` at each step. One with a `speed` (see there) says itself what is computed in which precision; for
+    others Fabric does: bfloat16 where that is safe and a GPU has it, float32 elsewhere.
     """
 
     @property

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.plugins.environments import ClusterEnvironment
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
@@ -58,9 +59,9 @@ class Team:
         return self.fabric.device
 
     @property
-    def half(self) -> bool:
-        """Whether the steps' tensors mostly take two bytes a number instead of four."""
-        return precision(self.device) != "32-true"
+    def mixed(self) -> bool:
+        """Whether Fabric computes in bfloat16 where that is safe."""
+        return isinstance(self.fabric.strategy.precision, MixedPrecision)
 
     def tell(self, order: Order, *values: float) -> None:
         """Send an order with at most three numbers; nothing happens in any process but the leader of several."""
@@ -93,23 +94,25 @@ class Team:
         return self.fabric.no_backward_sync(model)  # type: ignore[return-value, arg-type]
 
 
-def precision(device: torch.device) -> str:
-    """bfloat16 where a GPU has it, float32 elsewhere. Weights, their average and the judging stay in float32."""
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+def precision(device: torch.device, mixed: bool) -> str:
+    """If `mixed`, bfloat16 where a GPU has it; float32 elsewhere. Weights, average and judging stay in float32."""
+    fast = mixed and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return "bf16-mixed" if fast else "32-true"
 
 
-def alone(device: torch.device | str = "cpu") -> Team:
-    """One process on one device."""
+def alone(device: torch.device | str = "cpu", mixed: bool = False) -> Team:
+    """One process on one device; `mixed`: see `precision`."""
     device = torch.device(device)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", torch.cuda.current_device())
     strategy = SingleDeviceStrategy(device)
-    return Team(Fabric(accelerator=device.type, devices=1, strategy=strategy, precision=precision(device)))  # type: ignore[arg-type]
+    return Team(Fabric(accelerator=device.type, devices=1, strategy=strategy, precision=precision(device, mixed)))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
-def gathered(device: torch.device | str, size: int, work: Callable[..., None], *args: Any) -> Iterator[Team]:
+def gathered(
+    device: torch.device | str, size: int, mixed: bool, work: Callable[..., None], *args: Any
+) -> Iterator[Team]:
     """Yield the leader of `size` processes on as many devices of the kind of `device`; the others run `work`.
 
     They call `work(team, *args)`, which returns when it hears `Order.STOP`; the end of the context sends it. `work` and
@@ -119,17 +122,22 @@ def gathered(device: torch.device | str, size: int, work: Callable[..., None], *
         RuntimeError: another process failed, with its traceback.
     """
     if size == 1:
-        yield alone(device)
+        yield alone(device, mixed)
         return
     kind = torch.device(device).type
     threads = max(1, torch.get_num_threads() // size) if kind == "cpu" else torch.get_num_threads()
     with tempfile.TemporaryDirectory() as folder:
         meeting = (Path(folder) / "meeting").as_uri()
         others = torch.multiprocessing.start_processes(
-            _follow, (kind, size, meeting, threads, work, args), size - 1, join=False, daemon=True, start_method="spawn"
+            _follow,
+            (kind, size, mixed, meeting, threads, work, args),
+            size - 1,
+            join=False,
+            daemon=True,
+            start_method="spawn",
         )
         try:
-            team = _join(kind, 0, size, meeting)
+            team = _join(kind, 0, size, mixed, meeting)
             try:
                 yield team
             except GeneratorExit:  # the caller has had enough
@@ -151,7 +159,7 @@ def gathered(device: torch.device | str, size: int, work: Callable[..., None], *
                 dist.destroy_process_group()
 
 
-def _join(kind: str, rank: int, size: int, meeting: str) -> Team:
+def _join(kind: str, rank: int, size: int, mixed: bool, meeting: str) -> Team:
     """Meet the others and set Fabric up."""
     device = torch.device("cuda", rank) if kind == "cuda" else torch.device(kind)
     backend = "nccl" if kind == "cuda" else "gloo"
@@ -163,18 +171,25 @@ def _join(kind: str, rank: int, size: int, meeting: str) -> Team:
         process_group_backend=backend,
         find_unused_parameters=True,  # a step need not use every decoder
     )
-    fabric = Fabric(accelerator=kind, devices=size, strategy=strategy, precision=precision(device))  # type: ignore[arg-type]
+    fabric = Fabric(accelerator=kind, devices=size, strategy=strategy, precision=precision(device, mixed))  # type: ignore[arg-type]
     fabric.launch()
     return Team(fabric, rank, size, channel)
 
 
 def _follow(
-    index: int, kind: str, size: int, meeting: str, threads: int, work: Callable[..., None], args: tuple[Any, ...]
+    index: int,
+    kind: str,
+    size: int,
+    mixed: bool,
+    meeting: str,
+    threads: int,
+    work: Callable[..., None],
+    args: tuple[Any, ...],
 ) -> None:
     """What each of the other processes runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader hears it and decides
     torch.set_num_threads(threads)
-    work(_join(kind, index + 1, size, meeting), *args)
+    work(_join(kind, index + 1, size, mixed, meeting), *args)
     dist.destroy_process_group()
 
 
