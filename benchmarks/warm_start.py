@@ -29,25 +29,24 @@ from photodouble.retarget.pairs import make_pairs
 from photodouble.stages import demo
 from photodouble.stages.extract import extract_faces
 from photodouble.stages.train import PAIRS
+from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import draw_pairs, split_faces
 from photodouble.training.prior import load_prior
-from photodouble.training.refine import HELD_OUT, SIZE, PairCache, Refine
+from photodouble.training.recipes import refine
+from photodouble.training.refine import HELD_OUT, SIZE, Refine
 from photodouble.training.run import Run
 
 DRAWS = 12
 IDENTITIES = ["wanted", "plate"]
+COLUMNS = ("mesh", "lines", "target", "matte")
 Curve = list[dict[str, float]]
 
 
-class Judged(Refine):
-    """The training as it is, judged on pairs of its own."""
-
-    def __init__(self, caches: dict[str, PairCache], held_out: PairCache) -> None:
-        super().__init__(caches)
-        self.held_out = held_out
-
-    def _held_out(self, count: int, device: torch.device) -> tuple[torch.Tensor, ...]:
-        return self.held_out.stack(np.arange(len(self.held_out.target)), device).split((3, 3, 3, 1), 1)
+def judged(cache: PairCache, pairs: PairCache) -> PairCache:
+    """The training pairs of a cache and other held-out ones."""
+    train = torch.from_numpy(np.flatnonzero(~cache.held_out))
+    columns = [torch.cat([getattr(cache, name)[train], getattr(pairs, name)]) for name in COLUMNS]
+    return PairCache(*columns, np.arange(len(columns[0])) >= len(train))
 
 
 def faces_of(work: Path, name: str, sources: list[Path]) -> FaceSet:
@@ -68,11 +67,9 @@ def kept(path: Path, make: Any) -> PairCache:
     """A cache, made once."""
     if not path.is_file():
         cache = make()
-        columns = {name: getattr(cache, name).numpy() for name in ("mesh", "lines", "target", "matte")}
-        np.savez(path, held_out=cache.held_out, **columns)
+        np.savez(path, held_out=cache.held_out, **{name: getattr(cache, name).numpy() for name in COLUMNS})
     with np.load(path) as columns:
-        pictures = [torch.from_numpy(columns[name]) for name in ("mesh", "lines", "target", "matte")]
-        return PairCache(*pictures, columns["held_out"])
+        return PairCache(*(torch.from_numpy(columns[name]) for name in COLUMNS), columns["held_out"])
 
 
 def judged_pairs(faces: FaceSet) -> PairCache:
@@ -96,7 +93,7 @@ def curve(task: Refine, init: str | None, images: int, every: int, seed: int) ->
     rows, busy = [], 0.0
     while True:
         if run.counters.images >= every * len(rows):
-            metrics, _ = run.evaluate()
+            metrics = evaluate(run)
             rows.append({"images": run.counters.images, "seconds": busy, "score": task.score(metrics), **metrics})
             told = "  ".join(f"{key} {value:.4f}" for key, value in rows[-1].items())
             print(f"{'scratch' if prior is None else 'prior':8} {told}", flush=True)
@@ -105,6 +102,11 @@ def curve(task: Refine, init: str | None, images: int, every: int, seed: int) ->
         begin = time.process_time()
         run.step(task.schedule.factor(run.counters.images / images, task.schedule.tail, 1.0))
         busy += time.process_time() - begin
+
+
+@torch.no_grad()
+def evaluate(run: Run) -> dict[str, float]:
+    return run.task.evaluate(run.average.eval())
 
 
 def reached(rows: Curve, score: float) -> float | None:
@@ -139,7 +141,7 @@ def main() -> None:
             for name in IDENTITIES
         }
         held_out = kept(work / "held_out.npz", lambda: judged_pairs(sets["wanted"]))
-        task = Judged(caches, held_out)
+        task = refine("lite", caches | {"wanted": judged(caches["wanted"], held_out)})
         print({name: len(faces) for name, faces in sets.items()}, "faces;", len(held_out.target), "judged pairs")
         for seed in options.seeds:
             scratch = curve(task, "none", options.images, options.every, seed)

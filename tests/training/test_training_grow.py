@@ -24,7 +24,7 @@ def cache(seed: int) -> PairCache:
 
 
 def refine(names: list[str], **values) -> Refine:
-    return Refine({name: cache(len(name)) for name in names}, batch_size=2, others=1, width=4, **values)
+    return Refine({name: cache(len(name)) for name in names}, batch_size=2, others=1, settings={"width": 4}, **values)
 
 
 def run(task: Refine, folder, about: About, images: int, start=None):
@@ -51,7 +51,7 @@ def test_only_the_new_decoder_learns(folder):
     after = load_model(folder)
     assert after.meta.identities == ["ada", "double", "ben"]
     assert after.meta.consent == {"ada": "1", "double": "2", "ben": "3"}
-    assert after.meta.start["added"] == ["ben"] and after.meta.start["weights"] == meta.weights
+    assert after.meta.start["added"] == ["ben"] and after.meta.start["weights"] == meta.used
     assert after.meta.start["start"] == {"from": "bundled"}
     state = after.module.state_dict()
     assert all(torch.equal(state[key], value) for key, value in before.items())

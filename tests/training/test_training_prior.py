@@ -69,6 +69,16 @@ def test_a_standard_grows_into_the_start_of_a_fine(tmp_path):
         load_prior(str(tmp_path), "lite")
 
 
+def test_the_best_weights_are_taken_not_the_newest(tmp_path):
+    module = saved(tmp_path, [EVERYBODY])
+    best = {key: value + 1 for key, value in module.state_dict().items()}
+    save_model(tmp_path, module, replace(checkpoint.load_meta(tmp_path), best={"score": 0.5}), best=best)
+    loaded = load_prior(str(tmp_path), "lite")
+    assert loaded is not None
+    assert all(torch.equal(loaded.weights[key], value) for key, value in best.items())
+    assert loaded.record()["weights"] == loaded.meta.best["weights"] != loaded.meta.weights
+
+
 def test_half_precision_is_read_as_single(tmp_path):
     module = saved(tmp_path / "whole", [EVERYBODY])
     meta = checkpoint.load_meta(tmp_path / "whole")

@@ -34,7 +34,7 @@ def load_generator(project: Project, model: str, target: str, wanted: Wanted) ->
             f"The model {folder} knows {', '.join(loaded.meta.identities)}, not {target}: "
             f"train one with 'photodouble train --to {target}'."
         )
-    made = as_generator(loaded.module, loaded.meta.identities.index(target), loaded.meta.weights, wanted)
+    made = as_generator(loaded.module, loaded.meta.identities.index(target), loaded.meta.used, wanted)
     if made is None:
         raise BadInput(f"The model {folder} has the architecture {loaded.meta.architecture}, which draws no faces.")
     return made

@@ -15,29 +15,29 @@ from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet
 from photodouble.faces.faceset import INDEX
 from photodouble.files import explain
+from photodouble.networks import size_of
 from photodouble.project import MARKER, Project, init_project
 from photodouble.retarget.examples import free_of
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
 from photodouble.stages.extract import extract_faces
 from photodouble.training import checkpoint
 from photodouble.training.engine import PREVIEW, fit
+from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import FEWEST, draw_pairs
 from photodouble.training.prior import EVERYBODY
-from photodouble.training.refine import PairCache, Refine
+from photodouble.training.recipes import RECIPES, refine
 from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Ticked
 
 STAGE = "pretrain"
-MODELS = ("lite",)
+MODELS = tuple(RECIPES)
 LONGEST = 60.0
 """Minutes, where neither minutes nor images are given: the held-out figures stop it earlier."""
 
 PAIRS = 2400
-"""Training pairs in all, 0.16 MB each; they are divided evenly among the people."""
+"""Training pairs in all, divided evenly among the people; one is ten times the bytes of the model's pixels."""
 
 REPEATS = 30
 """How often one face is a target, at most."""
-
-BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PretrainConfig:
         faces: face sets, identities' folders of projects, clips, pictures and folders of pictures, in any mix.
         output: the prior's folder.
         project: keeps the faces extracted from clips and pictures, and their consent records; made if need be.
-        model: `lite`.
+        model: one of `MODELS`.
         minutes, images: budget; None and None: until the held-out figures stop rising, at most an hour.
         basis, reference: recorded as consent for every source that is not a project's identity.
         seed: of every random choice.
@@ -88,7 +88,7 @@ def run(config: PretrainConfig) -> Iterator[Event]:
     """
     began = time.monotonic()
     if config.model not in MODELS:
-        raise BadInput(f"There is no model '{config.model}' that can be pretrained: choose {' or '.join(MODELS)}.")
+        raise BadInput(f"There is no model '{config.model}' that can be pretrained: choose {', '.join(MODELS)}.")
     _check_output(config.output)
     sources = find_sources(config)
     sets = {}
@@ -100,7 +100,9 @@ def run(config: PretrainConfig) -> Iterator[Event]:
     for name, faces in sets.items():
         alone = len(faces) - sum(map(len, people[name]))
         if alone:
-            yield Warned(STAGE, f"Of {name}, {alone} of {len(faces)} faces are left out: no other picture shows the same person.")
+            yield Warned(
+                STAGE, f"Of {name}, {alone} of {len(faces)} faces are left out: no other picture shows the same person."
+            )
     everybody = [faces for parts in people.values() for faces in parts]
     if not everybody:
         raise BadInput("Nobody is seen in two different pictures or moments: give more pictures of the same people.")
@@ -114,9 +116,10 @@ def run(config: PretrainConfig) -> Iterator[Event]:
     faces = sum(map(len, everybody))
     yield Started(STAGE, {"people": len(everybody), "faces": faces, "minutes": minutes, "images": config.images})
     cache = yield from _pairs(everybody, config)
-    task = Refine({EVERYBODY: cache}, batch_size=BATCH, name=STAGE)
+    task = refine(config.model, {EVERYBODY: cache}, name=STAGE)
     about = About([EVERYBODY], {source.name: source.consent for source in sources}, data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    task.speed.prepare(torch.device(device))
     values: dict[str, Any] = {"resumed": False}
     budget = Budget(minutes, config.images)
     for event in fit(task, config.output, budget, seed=config.seed, device=device, about=about):
@@ -214,7 +217,8 @@ def _pairs(everybody: list[FaceSet], config: PretrainConfig) -> Generator[Event,
     share = max(1, config.pairs // len(everybody))
     caches = []
     for number, faces in enumerate(everybody):
-        steps = draw_pairs(faces, min(share, REPEATS * len(faces)), config.seed + number)
+        count = min(share, REPEATS * len(faces))
+        steps = draw_pairs(faces, count, config.seed + number, size=size_of(config.model))
         while True:
             try:
                 next(steps)
@@ -222,9 +226,12 @@ def _pairs(everybody: list[FaceSet], config: PretrainConfig) -> Generator[Event,
                 caches.append(end.value)
                 break
         yield Progress(STAGE, number + 1, len(everybody), "people", "drawing training pairs")
-    columns = ("mesh", "lines", "target", "matte")
-    joined = [torch.cat([getattr(cache, name) for cache in caches]) for name in columns]
-    return PairCache(*joined, np.concatenate([cache.held_out for cache in caches]))
+    mesh, lines, target, matte = (
+        torch.cat([getattr(cache, name) for cache in caches]) for name in ("mesh", "lines", "target", "matte")
+    )
+    weights = [np.ones(len(cache.held_out)) if cache.weight is None else cache.weight for cache in caches]
+    held_out = np.concatenate([cache.held_out for cache in caches])
+    return PairCache(mesh, lines, target, matte, held_out, np.concatenate(weights))
 
 
 def _progress(event: Ticked, budget: Budget) -> Progress:

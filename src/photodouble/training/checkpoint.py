@@ -74,6 +74,11 @@ class Meta:
         """SHA-256 of each file by its name without suffix; empty where there is to be none."""
         return {WEIGHTS: self.weights, BEST: str(self.best.get("weights", "")), STATE: self.training_state}
 
+    @property
+    def used(self) -> str:
+        """SHA-256 of the weights to use: the best ones, or the newest where none were judged."""
+        return str(self.best.get("weights") or self.weights)
+
 
 @dataclass(frozen=True)
 class Model:

@@ -45,7 +45,7 @@ class Growth:
         meta = self.meta
         start = meta.start
         if not self.begun:
-            start = {"from": str(self.folder), "weights": meta.weights, "images": meta.images, "consent": meta.consent}
+            start = {"from": str(self.folder), "weights": meta.used, "images": meta.images, "consent": meta.consent}
             start |= {"added": self.new, "start": meta.start}
         return About(self.identities, meta.consent | consent, meta.data | data, start)
 

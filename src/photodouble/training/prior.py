@@ -35,7 +35,7 @@ class Prior:
     def record(self) -> dict[str, Any]:
         """What the new model says of its start: where from, which weights, with whose consent."""
         meta = self.meta
-        return {"from": self.origin, "weights": meta.weights, "images": meta.images, "consent": meta.consent}
+        return {"from": self.origin, "weights": meta.used, "images": meta.images, "consent": meta.consent}
 
     def fill(self, module: nn.Module, identities: list[str]) -> None:
         """Give a new network these weights, in place.
@@ -97,7 +97,7 @@ def load_prior(init: str | None, architecture: str) -> Prior | None:
         )
     with torch.device("meta"):
         _check_settings(str(folder), meta, networks.create(architecture))
-    weights = load_file(checkpoint.weights_file(folder, meta))
+    weights = load_file(checkpoint.weights_file(folder, meta, best=True))
     return Prior(meta, weights, BUNDLED if bundled else str(folder))
 
 
