@@ -22,7 +22,9 @@ from photodouble.training.task import Average, Schedule
 from photodouble.training.worst import worst_sheet
 
 SIZE = networks.size_of("lite")
-HELD_OUT = 48
+HELD_OUT, SOME = 48, 16
+"""Held-out pairs of the wanted person that are judged, and of everybody else."""
+
 SHOWN = 6
 AT_ONCE = 12
 """Held-out pictures drawn at a time."""
@@ -125,10 +127,17 @@ class Refine:
         return self._at[device]
 
     def evaluate(self, module: nn.Module) -> dict[str, float]:
-        """Held-out pairs of the wanted person: `ssim` of the result and `ssim_mesh` of what it was given."""
+        """Held-out pairs of the wanted person: `ssim` of the result and `ssim_mesh` of what it was given.
+
+        `features`: absolute error in eyes and lips. `ssim_NAME`: of everybody else.
+        """
         mesh, target, lines, picture = self._held_out(module, HELD_OUT)
         weight = importance(lines) - 1
-        return {
+        others = {}
+        for place, name in list(enumerate(self.caches))[1:]:
+            _, truth, _, drawn = self._held_out(module, SOME, place)
+            others[f"ssim_{name}"] = float(ssim(drawn, truth).mean())
+        return others | {
             "ssim": float(ssim(picture, target).mean()),
             "ssim_mesh": float(ssim(mesh, target).mean()),
             "features": float(l1(picture, target, weight)),
@@ -152,17 +161,17 @@ class Refine:
         mesh, target, _, picture = self._held_out(module, SHOWN)
         return contact_sheet([list(mesh), list(picture), list(target)], min(256, mesh.shape[-1]))
 
-    def _held_out(self, module: nn.Module, count: int) -> tuple[torch.Tensor, ...]:
-        """Some held-out pairs: mesh, target, lines, and what the network makes of them."""
+    def _held_out(self, module: nn.Module, count: int, place: int = 0) -> tuple[torch.Tensor, ...]:
+        """Some held-out pairs of an identity: mesh, target, lines, and what the network makes of them."""
         device = next(module.parameters()).device
-        cache = next(iter(self.caches.values()))
+        cache = list(self.caches.values())[place]
         rows = np.flatnonzero(cache.held_out)
         rows = rows if len(rows) else np.arange(len(cache.held_out))
         some = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
         mesh, target, lines, _ = cache.stack(some, device).split((3, 3, 3, 1), 1)
         with self.speed.autocast(device):
             drawn = [
-                module(m, line, self.numbers[0])[0].float()
+                module(m, line, self.numbers[place])[0].float()
                 for m, line in zip(mesh.split(AT_ONCE), lines.split(AT_ONCE), strict=True)
             ]
         return mesh, target, lines, torch.cat(drawn).clamp(0, 1)
