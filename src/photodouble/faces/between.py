@@ -23,10 +23,10 @@ MARGIN = 1.15
 EYES = (*topology.RIGHT_EYE, *topology.LEFT_EYE, *topology.RIGHT_IRIS, *topology.LEFT_IRIS)
 LIPS = (*topology.LIPS_OUTER, *topology.LIPS_INNER)
 
-TOLERANCE = {"eyes": 0.04, "lips": 0.07, "all": 0.055}
+TOLERANCE = {"eyes": 0.03, "lips": 0.045, "all": 0.04}
 """Mean distance between the two opinions, in parts of the distance between the eyes, up to which they agree."""
 
-BENT = 0.012
+BENT = 0.01
 """Part of the distance between the eyes by which eyes or lips may leave the straight way from one seen frame to the
 next; up to that, blendshapes lie on the straight way too."""
 
