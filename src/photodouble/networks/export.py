@@ -5,12 +5,14 @@ import io
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnx
-import onnxruntime
 import torch
 from torch import nn
+
+if TYPE_CHECKING:  # networks can be trained and drawn with where neither is installed
+    import onnx
+    import onnxruntime
 
 OPSET = 17
 """Of ONNX, 2022: old enough for most runtimes, new enough for a layer norm of its own."""
@@ -46,7 +48,7 @@ def noise(conversion: Conversion, count: int, seed: int = 0) -> dict[str, torch.
 
 
 @torch.no_grad()
-def to_onnx(conversion: Conversion, input_names: Mapping[str, str], half: bool = False) -> onnx.ModelProto:
+def to_onnx(conversion: Conversion, input_names: Mapping[str, str], half: bool = False) -> "onnx.ModelProto":
     """Trace it, with any number of pictures at a time.
 
     PyTorch's older exporter: it is in every version that photodouble supports and needs no further package, where the
@@ -57,6 +59,8 @@ def to_onnx(conversion: Conversion, input_names: Mapping[str, str], half: bool =
         input_names: what ONNX shall call the inputs, by their names in `forward`.
         half: weights and arithmetic in half precision; inputs and outputs stay float32.
     """
+    import onnx
+
     example = tuple(noise(conversion, 2).values())
     names_in = [input_names[key] for key in conversion.inputs]
     drawn = conversion(*example)
@@ -87,8 +91,10 @@ def to_onnx(conversion: Conversion, input_names: Mapping[str, str], half: bool =
     return model
 
 
-def sort_nodes(graph: onnx.GraphProto) -> None:
+def sort_nodes(graph: "onnx.GraphProto") -> None:
     """Put every node after those whose results it takes, as ONNX asks: the conversion to half precision does not."""
+    import onnx
+
     known = {"", *(entry.name for entry in [*graph.input, *graph.initializer])}
     waiting, ordered = list(graph.node), []
     while waiting:
@@ -103,7 +109,7 @@ def sort_nodes(graph: onnx.GraphProto) -> None:
 
 @torch.no_grad()
 def difference(
-    session: onnxruntime.InferenceSession, conversion: Conversion, pictures: Mapping[str, torch.Tensor]
+    session: "onnxruntime.InferenceSession", conversion: Conversion, pictures: Mapping[str, torch.Tensor]
 ) -> float:
     """The largest difference between what ONNX Runtime makes of an exported network and PyTorch of the network itself.
 

@@ -1,7 +1,7 @@
 """Crops in memory at training size, and the held-out split by time."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,13 +99,17 @@ class CropCache:
 
     def fingerprint(self) -> str:
         """SHA-256 of all crops: changes when the data do."""
-        return hashlib.sha256(self.crops.numpy().data).hexdigest()
+        return hashlib.sha256(self.crops.cpu().numpy().data).hexdigest()
 
     def sample(self, count: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
         """`count` random crops of the training part, count x 3 x S x S float 0..1 on `device`."""
-        train = self.split.train
+        train = torch.from_numpy(self.split.train).to(self.crops.device)
         pick = torch.randint(len(train), (count,), generator=generator, device=device)
-        return self.pictures(train[pick.cpu().numpy()], device)
+        return self.pictures(train[pick.to(train.device)], device)
+
+    def to(self, device: torch.device) -> "CropCache":
+        """The same crops on `device`: then `sample` waits for nothing."""
+        return replace(self, crops=self.crops.to(device))
 
     def held_out_rows(self, count: int) -> np.ndarray:
         """At most `count` indices of held-out crops (of training ones if none are), spread evenly."""
@@ -116,9 +120,9 @@ class CropCache:
         """The crops of `held_out_rows`: n x 3 x S x S float 0..1."""
         return self.pictures(self.held_out_rows(count), device)
 
-    def pictures(self, rows: np.ndarray, device: torch.device) -> torch.Tensor:
+    def pictures(self, rows: np.ndarray | torch.Tensor, device: torch.device) -> torch.Tensor:
         """The crops of these rows, n x 3 x S x S float 0..1 (channels last in memory)."""
-        chosen = self.crops[torch.from_numpy(np.asarray(rows))].to(device)
+        chosen = self.crops[torch.as_tensor(rows, device=self.crops.device)].to(device)
         return chosen.permute(0, 3, 1, 2).float().div_(255)
 
 

@@ -7,13 +7,17 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def matrix_peak(device: torch.device | str = "cpu", size: int = 1536, seconds: float = 1.0) -> float:
-    """Best float32 matrix product of `size` x `size` within about `seconds` (three at least), in FLOP/s.
+def matrix_peak(
+    device: torch.device | str = "cpu", size: int = 1536, seconds: float = 1.0, dtype: torch.dtype = torch.float32
+) -> float:
+    """Best matrix product of `size` x `size` within about `seconds` (three at least), in FLOP/s.
+
+    `dtype`: of the numbers; float32 is what `torch.set_float32_matmul_precision` makes of it on a GPU.
 
     Other work on the machine lowers it: measure it right before or after what it is compared with.
     """
     device = torch.device(device)
-    a, b = torch.randn(2, size, size, device=device)
+    a, b = torch.randn(2, size, size, device=device).to(dtype)
     result = a @ b
     best, rounds, start = float("inf"), 0, time.perf_counter()
     while rounds < 3 or time.perf_counter() - start < seconds:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import torch
 
@@ -25,6 +24,8 @@ def worst_sheet(rows: Sequence[tuple[str, torch.Tensor]], scores: torch.Tensor, 
         scores: n, larger is better, in the order of time.
         figures: n lines of text, to stand below the faces.
     """
+    import cv2
+
     columns = []
     for place, number in enumerate(lowest(scores)):
         tiles = []
@@ -49,5 +50,7 @@ def lowest(scores: torch.Tensor) -> list[int]:
 
 def text(words: str) -> np.ndarray:
     """A line of text as a picture, `LINE` x `SIZE` x 3, ASCII only."""
+    import cv2
+
     blank = np.full((LINE, SIZE, 3), 255, np.uint8)
     return cv2.putText(blank, words, (4, LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (60, 60, 60), 1, cv2.LINE_AA)
