@@ -2,8 +2,9 @@
 
     python benchmarks/make_prior.py [--images N] [--work FOLDER] [--output FOLDER]
 
-The pictures are fetched like any other weights. P006 and P009 are left out, so that the demo and the README's picture
-are of people whom the prior has never seen; P003 is not used by photodouble at all.
+The sheets are fetched like any other weights: sixteen expressions of a person in one light. P006 and P009 are left
+out, so that the demo and the README's picture are of people whom the prior has never seen; P003 is not used by
+photodouble at all.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from photodouble.stages import extract, pretrain
 from photodouble.stages.events import Event, Progress, Result, Warned
 from photodouble.training import checkpoint
 from photodouble.training.prior import PRIORS
-from photodouble.weights.people import KINDS
 
 PEOPLE = ("p001", "p002", "p004", "p005", "p007", "p008", "p010")
 REFERENCE = "AI-generated person {} of the package openpeople 0.1.2 (MIT)"
@@ -41,8 +41,8 @@ def main() -> None:
         project = init_project(work / "project")
         for person in options.people:
             add_record(project, person, "synthetic", REFERENCE.format(person.upper()))
-            pictures = [weights.path(f"person_{person}_{kind}") for kind in KINDS.values()]
-            told(extract.run(extract.ExtractConfig(project.root, person, pictures)))
+            sheet = weights.path(f"person_{person}_emotions")
+            told(extract.run(extract.ExtractConfig(project.root, person, [sheet])))
         faces = [project.identity(person) for person in options.people]
         config = pretrain.PretrainConfig(faces, work / "model", project.root, images=options.images, seed=SEED)
         made = told(pretrain.run(config))

@@ -6,16 +6,18 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from photodouble import weights
 from photodouble.consent import add_record, digest, require
 from photodouble.errors import BadInput, Refused
-from photodouble.faces import FaceSet
+from photodouble.faces import Face, FaceSet, FaceSetWriter
+from photodouble.faces.pose import CANONICAL
 from photodouble.stages import pretrain, train
 from photodouble.stages.events import Result, Warned
-from photodouble.stages.pretrain import PretrainConfig
+from photodouble.stages.pretrain import PretrainConfig, split_people
 from photodouble.stages.train import TrainConfig
 from photodouble.training.checkpoint import load_meta, load_model
 
@@ -137,6 +139,22 @@ def test_a_mixed_folder_is_told_apart_and_needs_a_basis(tmp_path):
     assert [event.message for event in events if isinstance(event, Warned) and "1 of 5 faces" in event.message]
     assert len(FaceSet.open(config.project / "identities" / "crowd" / "faces")) == 5
     assert list(load_meta(config.output).consent) == ["crowd"]
+
+
+def test_faces_of_one_clip_or_sheet_draw_one_another_only(tmp_path):
+    """Nine faces in a sheet and two single pictures of one person, one picture and three frames of two others."""
+    rows = [("sheet", 0, number, 0) for number in range(9)] + [("a", 0, 9, 0), ("b", 0, 10, 0), ("c", 0, 11, 1)]
+    rows += [("clip", frame, 12, 2) for frame in range(3)]
+    points = CANONICAL.astype(np.float32)
+    points = np.concatenate([points, np.zeros((478 - len(points), 3), np.float32)])
+    with FaceSetWriter(tmp_path / "faces", 64) as out:
+        for source, frame, track, person in rows:
+            box, look = np.zeros(4, np.float32), np.zeros(52, np.float32)
+            face = Face(frame, box, 1.0, points, look, box[:3], track=track, person=person, source=source)
+            out.add(face, None)
+    (groups,) = split_people(FaceSet.open(tmp_path / "faces"))
+    assert sorted(map(len, groups)) == [2, 9]
+    assert all((part.person == 0).all() for part in groups)
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,13 @@ LONGEST = 60.0
 """Minutes, where neither minutes nor images are given: the held-out figures stop it earlier."""
 
 PAIRS = 2400
-"""Training pairs in all, divided evenly among the people; one is ten times the bytes of the model's pixels."""
+"""Training pairs in all, divided evenly among the groups of faces; one is ten times the bytes of the model's pixels."""
 
 REPEATS = 30
 """How often one face is a target, at most."""
+
+GROUP = 8
+"""So many faces of one person in one clip or picture draw one another only."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +101,14 @@ def run(config: PretrainConfig) -> Iterator[Event]:
         sets[source.name] = FaceSet.open(source.folder)
     people = {name: split_people(faces) for name, faces in sets.items()}
     for name, faces in sets.items():
-        alone = len(faces) - sum(map(len, people[name]))
+        alone = len(faces) - sum(len(part) for parts in people[name] for part in parts)
         if alone:
             yield Warned(
                 STAGE, f"Of {name}, {alone} of {len(faces)} faces are left out: no other picture shows the same person."
             )
-    everybody = [faces for parts in people.values() for faces in parts]
-    if not everybody:
+    everybody = [parts for some in people.values() for parts in some]
+    groups = [part for parts in everybody for part in parts]
+    if not groups:
         raise BadInput("Nobody is seen in two different pictures or moments: give more pictures of the same people.")
     data = {
         name: {"faces": len(faces), "people": len(people[name]), "mark": str(faces.info.get("mark", ""))}
@@ -113,9 +117,9 @@ def run(config: PretrainConfig) -> Iterator[Event]:
     if checkpoint.exists(config.output) and checkpoint.load_meta(config.output).data != data:
         raise BadInput(f"The prior in {config.output} was begun on other faces: choose another --output, or remove it.")
     minutes = LONGEST if config.minutes is None and config.images is None else config.minutes
-    faces = sum(map(len, everybody))
-    yield Started(STAGE, {"people": len(everybody), "faces": faces, "minutes": minutes, "images": config.images})
-    cache = yield from _pairs(everybody, config)
+    seen = sum(map(len, groups))
+    yield Started(STAGE, {"people": len(everybody), "faces": seen, "minutes": minutes, "images": config.images})
+    cache = yield from _pairs(groups, config)
     task = refine(config.model, {EVERYBODY: cache}, name=STAGE)
     about = About([EVERYBODY], {source.name: source.consent for source in sources}, data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -135,7 +139,7 @@ def run(config: PretrainConfig) -> Iterator[Event]:
         elif isinstance(event, Stopped):
             values |= {"images": event.images, "metrics": event.metrics, "stopped": event.message}
     values |= {"output": str(config.output), "preview": str(config.output / PREVIEW)}
-    values |= {"people": len(everybody), "faces": faces, "pairs": int((~cache.held_out).sum())}
+    values |= {"people": len(everybody), "faces": seen, "pairs": int((~cache.held_out).sum())}
     yield Result(STAGE, values | {"seconds": time.monotonic() - began})
 
 
@@ -165,10 +169,23 @@ def find_sources(config: PretrainConfig) -> list[Source]:
     return sources
 
 
-def split_people(faces: FaceSet) -> list[FaceSet]:
-    """The set divided into people, without those of whom one picture is all, or frames next to each other."""
-    parts = [faces.only(np.flatnonzero(faces.person == person)) for person in np.unique(faces.person)]
-    return [part for part in parts if len(part) >= FEWEST or free_of(part, np.arange(len(part))).any(1).all()]
+def split_people(faces: FaceSet) -> list[list[FaceSet]]:
+    """The set divided into people, and each person into groups, among which faces draw one another.
+
+    A clip, or a sheet of several pictures of one person, is a group: its light and hair are the same throughout, so
+    that what differs is what can be learned. Single pictures are one group together. People of whom one picture is all,
+    or frames next to each other, are left out.
+    """
+    people = []
+    for person in np.unique(faces.person):
+        rows = np.flatnonzero(faces.person == person)
+        sources, count = np.unique(faces.source[rows], return_counts=True)
+        large = sources[count >= GROUP]
+        label = np.where(np.isin(faces.source[rows], large), faces.source[rows], -1)
+        parts = [faces.only(rows[label == group]) for group in np.unique(label)]
+        parts = [part for part in parts if len(part) >= FEWEST or free_of(part, np.arange(len(part))).any(1).all()]
+        people += [parts] if parts else []
+    return people
 
 
 def _check_output(output: Path) -> None:
@@ -212,11 +229,11 @@ def _extracted(source: Source, footage: Path) -> Iterator[Event]:
             yield event
 
 
-def _pairs(everybody: list[FaceSet], config: PretrainConfig) -> Generator[Event, None, PairCache]:
+def _pairs(groups: list[FaceSet], config: PretrainConfig) -> Generator[Event, None, PairCache]:
     """Everybody's pairs as one cache (returned)."""
-    share = max(1, config.pairs // len(everybody))
+    share = max(1, config.pairs // len(groups))
     caches = []
-    for number, faces in enumerate(everybody):
+    for number, faces in enumerate(groups):
         count = min(share, REPEATS * len(faces))
         steps = draw_pairs(faces, count, config.seed + number, size=size_of(config.model))
         while True:
@@ -225,7 +242,7 @@ def _pairs(everybody: list[FaceSet], config: PretrainConfig) -> Generator[Event,
             except StopIteration as end:
                 caches.append(end.value)
                 break
-        yield Progress(STAGE, number + 1, len(everybody), "people", "drawing training pairs")
+        yield Progress(STAGE, number + 1, len(groups), "groups of faces", "drawing training pairs")
     mesh, lines, target, matte = (
         torch.cat([getattr(cache, name) for cache in caches]) for name in ("mesh", "lines", "target", "matte")
     )
