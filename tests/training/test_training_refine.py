@@ -47,12 +47,12 @@ def test_three_people_in_one_batch_train_their_own_decoders() -> None:
     run = Run(task, 0, CPU)
     assert task.images_per_batch == 4
     assert task.batch(run.generator, CPU)["pairs"].shape == (4, 10, 128, 128)
-    for _ in range(30):
+    for _ in range(20):
         run.step(1.0)
     mesh, lines = (part.permute(0, 3, 1, 2).float() / 255 for part in (caches["a"].mesh, caches["a"].lines))
     with torch.no_grad():
         added = [float((run.module(mesh, lines, number)[0] - mesh).mean()) * 255 for number in range(3)]
-    assert added == pytest.approx([10, 30, 50], abs=8)
+    assert added == pytest.approx([10, 30, 50], abs=9)
 
 
 @pytest.mark.parametrize("model", sorted(RECIPES))
@@ -98,8 +98,8 @@ def train(folder: Path, images: int, parts: list[int]) -> None:
 
 
 def test_a_critic_survives_an_interruption_and_is_not_in_the_model(tmp_path: Path) -> None:
-    train(tmp_path / "once", 32, [])
-    train(tmp_path / "thrice", 32, [8, 24])  # before and after the critic begins, halfway
+    train(tmp_path / "once", 16, [])
+    train(tmp_path / "thrice", 16, [4, 12])  # before and after the critic begins, halfway
     state = {key: value for key, value in torch_file(tmp_path / "once").items() if key.startswith("helper/")}
     assert len(state) > 8
     fresh = with_critic()
