@@ -64,6 +64,31 @@ def test_a_run_cut_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -> None:
         assert torch.equal(value, cut.tensors[key]), key
 
 
+class Forgets(Toy):
+    """Drops out half of its input by PyTorch's own random numbers, which no task is handed."""
+
+    def losses(self, module: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return super().losses(module, {**batch, "input": torch.nn.functional.dropout(batch["input"])})
+
+
+def test_dropout_goes_on_where_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    run(tmp_path / "whole", 32, Forgets())
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    going = fit(Forgets(), tmp_path / "third", Budget(images=32), seed=3, pace=OFTEN)
+    for event in going:
+        torch.rand(3)  # the caller's
+        if isinstance(event, Saved) and event.images == 16:
+            break
+    going.close()
+    assert not torch.equal(before, torch.get_rng_state())
+    list(fit(Forgets(), tmp_path / "third", Budget(images=32), seed=3, pace=OFTEN))
+    assert digest(tmp_path / "third") == digest(tmp_path / "whole")
+    run(tmp_path / "plain", 32)
+    assert digest(tmp_path / "plain") != digest(tmp_path / "whole")
+
+
 def test_another_seed_gives_another_model(tmp_path: Path) -> None:
     for seed in (3, 4):
         list(fit(Toy(), tmp_path / str(seed), Budget(images=8), seed=seed))

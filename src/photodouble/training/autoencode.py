@@ -1,6 +1,6 @@
 """The original network's training, as it was: each identity's warped faces, one encoder, mean absolute error."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -41,6 +41,10 @@ class Autoencode:
     def build(self) -> nn.Module:
         """The original network with a decoder for each identity."""
         return networks.create("original", identities=len(self.caches), width=self.width)
+
+    def part(self, parts: int) -> "Autoencode | None":
+        """The same with one `parts`-th of the pictures in each batch; None if that is no whole."""
+        return None if self.batch_size % parts else replace(self, batch_size=self.batch_size // parts)
 
     def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
         """The original's."""

@@ -16,6 +16,7 @@ from photodouble.errors import BadInput
 from photodouble.training import checkpoint
 from photodouble.training.checkpoint import Meta, TrainingState
 from photodouble.training.memory import (
+    BACKWARD,
     activation_bytes,
     fitting_parts,
     free_memory,
@@ -186,13 +187,11 @@ class Run:
         Raises:
             BadInput: the network alone does not fit.
         """
-        speed = getattr(self.task, "speed", None)
         batch = self.task.batch(torch.Generator(self.device).manual_seed(0), self.device)
-        kept, free = activation_bytes(self.task, batch), free_memory(self.device)
+        kept, free = activation_bytes(self.task, batch, self.team.fabric.autocast()), free_memory(self.device)
         if kept is None:
             return None
-        if self.device.type == "cuda" and (self.team.mixed or getattr(speed, "precision", "") == "bf16"):
-            kept //= 2  # bytes a number
+        kept = round(BACKWARD * kept)
         ours = [self.module] if self.helper is None else [self.module, self.helper]
         fixed = sum(weight_bytes(module, self.keeps_average) for module in ours)
         held = sum(p.numel() * p.element_size() for p in self.module.parameters()) * (1 + self.keeps_average)

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision
 from lightning_fabric.plugins.environments import ClusterEnvironment
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
@@ -57,11 +56,6 @@ class Team:
     def device(self) -> torch.device:
         """This process's own."""
         return self.fabric.device
-
-    @property
-    def mixed(self) -> bool:
-        """Whether Fabric computes in bfloat16 where that is safe."""
-        return isinstance(self.fabric.strategy.precision, MixedPrecision)
 
     def tell(self, order: Order, *values: float) -> None:
         """Send an order with at most three numbers; nothing happens in any process but the leader of several."""
