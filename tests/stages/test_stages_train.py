@@ -75,6 +75,11 @@ def test_lite_trains_and_says_how_well(trained):
     assert values["metrics"]["ssim"] == values["history"][-1]["metrics"]["ssim"]
     assert values["ssim"] == values["best"]["metrics"]["ssim"]  # of the weights that convert uses
     assert values["metrics"]["ssim_mesh"] > 0
+    assert 0 < values["metrics"]["ssim_double"] <= 1
+    assert values["metrics"]["swap_similarity_wanted"] == pytest.approx(
+        values["metrics"]["swap_similarity_wanted_mesh"], abs=0.2
+    )
+    assert Path(values["preview"]).with_name("worst.png").read_bytes().startswith(b"\x89PNG")
     assert values["images_per_second"] == pytest.approx(IMAGES / values["trained_seconds"])
     assert values["stopped"].endswith(".")
     assert {event.unit for event in events if isinstance(event, Progress)} == {"pairs", "images"}
