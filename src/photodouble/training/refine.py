@@ -62,7 +62,7 @@ class Refine:
     def __post_init__(self) -> None:
         """Number the decoders."""
         self.numbers = self.numbers or tuple(range(len(self.caches)))
-        self._at: dict[torch.device, tuple[list[Sampler], Callable[..., Any]]] = {}
+        self._at: dict[str, tuple[list[Sampler], Callable[..., Any]]] = {}
 
     @property
     def images_per_batch(self) -> int:
@@ -113,18 +113,18 @@ class Refine:
         if self.helper is None or self.late <= 0:
             return losses
         target, lines, matte = pairs[:, 3:6], pairs[:, 6:9], pairs[:, 9:]
-        with self.speed.autocast(pairs.device):  # only the face is judged: around it is what really is there
-            convinces, learns = adversarial(self.helper, target + matte * (drawn - target), target, lines)
+        # only the face is judged: around it is what really is there
+        convinces, learns = adversarial(self.helper, target + matte * (drawn - target), target, lines)
         total = losses["total"] + self.weights.critic * min(1.0, self.late) * convinces + learns
         return losses | {"convinces": convinces, "critic": learns, "total": total}
 
     def _ready(self, device: torch.device) -> tuple[list[Sampler], Callable[..., Any]]:
         """The caches' pairs and `pair_losses`, ready on `device`; kept, also for a `part`."""
-        if device not in self._at:
+        if device.type not in self._at:  # a process trains on one device of a kind
             caches = self.caches.values() if device.type != "meta" else ()
             samplers = [Sampler(cache, device, self.balanced) for cache in caches]
-            self._at[device] = samplers, self.speed.compiled(pair_losses, device)
-        return self._at[device]
+            self._at[device.type] = samplers, self.speed.compiled(pair_losses, device)
+        return self._at[device.type]
 
     def evaluate(self, module: nn.Module) -> dict[str, float]:
         """Held-out pairs of the wanted person: `ssim` of the result and `ssim_mesh` of what it was given.
