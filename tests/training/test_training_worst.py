@@ -2,10 +2,13 @@
 
 import numpy as np
 import torch
+from toy import Toy
 
+from photodouble.training.engine import WORST, fit
 from photodouble.training.losses import l1, l1_each
 from photodouble.training.pair_cache import PairCache
 from photodouble.training.refine import Refine
+from photodouble.training.task import Budget, Evaluated, Pace
 from photodouble.training.worst import LINE, SIZE, lowest, worst_sheet
 
 
@@ -48,3 +51,20 @@ def test_refine_judges_every_identity_and_draws_its_worst():
         figures, sheet = task.evaluate(module), task.worst(module)
     assert figures["ssim"] > figures["ssim_double"]
     assert sheet.shape[0] == 3 * (SIZE + LINE) + LINE
+
+
+def test_further_figures_are_taken_of_the_average_and_at_the_end(tmp_path):
+    asked = []
+
+    def further(module: torch.nn.Module) -> dict[str, float]:
+        asked.append((module.training, torch.is_grad_enabled()))
+        return {"swap_likeness": float(len(asked)), "ssim": -1.0}
+
+    pace = Pace(tick=0, evaluate=0, evaluate_share=1e9)
+    events = list(fit(Toy(), tmp_path / "m", Budget(images=8), pace=pace, further=further))
+    rows = [event.metrics for event in events if isinstance(event, Evaluated)]
+    assert asked and set(asked) == {(False, False)}
+    assert rows[-1]["swap_likeness"] == len(asked)
+    assert rows[-1]["ssim"] != -1  # the task's own figures go first
+    assert events[-1].metrics == rows[-1]
+    assert (tmp_path / "m" / WORST).read_bytes().startswith(b"\x89PNG")
