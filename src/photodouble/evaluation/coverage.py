@@ -33,7 +33,7 @@ class Trait:
 TURN = Trait("turn", 20.0, "turns the head to the picture's right", "turns the head to the picture's left")
 TILT = Trait("tilt", 15.0, "lifts the head", "lowers the head")
 ACTS = (
-    Trait("jaw", 0.25, "opens the mouth wide", "shuts the mouth", ("jawOpen",)),
+    Trait("jaw", 0.25, "opens the mouth wide", "keeps the jaw shut", ("jawOpen",)),
     Trait("smile", 0.35, "smiles broadly", "", ("mouthSmileLeft", "mouthSmileRight")),
     Trait("pucker", 0.4, "purses the lips", "", ("mouthPucker",)),
     Trait("funnel", 0.25, "rounds the lips", "", ("mouthFunnel",)),
