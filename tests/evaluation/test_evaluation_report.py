@@ -311,6 +311,11 @@ def test_what_was_never_trained_has_nothing_to_tell():
     assert summary([{"seconds": 1.0, "ssim": 0.5}], "Done.") == (
         "Trained for 1.0 s; best held-out SSIM 0.500, after 1.0 s. Done."
     )
+    rows = [{"seconds": 70.0, "ssim": 0.5}, {"seconds": 80.0, "ssim": 0.6}]
+    kept = {"seconds": 70.0, "metrics": {"ssim": 0.5, "ssim_mesh": 0.4}}
+    assert summary(rows, "", kept) == (
+        "Trained for 1 min 20 s; best held-out SSIM 0.500 (0.400 without training), after 1 min 10 s."
+    )
 
 
 def test_clouds_stay_in_their_box_and_a_still_head_in_the_middle():

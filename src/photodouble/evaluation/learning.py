@@ -22,12 +22,17 @@ OTHERS = ("second", "third")
 Rows = Sequence[Mapping[str, Any]]
 
 
-def summary(rows: Rows, stopped: str) -> str:
-    """How long, the best held-out figure and when, and `stopped`: "" where nothing was trained."""
+def summary(rows: Rows, stopped: str, kept: Mapping[str, Any] | None = None) -> str:
+    """How long, the best held-out figure and when, and `stopped`: "" where nothing was trained.
+
+    `kept`: seconds and metrics of the weights that are used; without it the row of the highest SSIM is told.
+    """
     known = _known(rows, "ssim")
     if not known:
         return ""
-    best = max(known, key=lambda row: float(row["ssim"]))
+    best: Mapping[str, Any] = max(known, key=lambda row: float(row["ssim"]))
+    if kept and "ssim" in kept.get("metrics", {}):
+        best = {"seconds": kept["seconds"], **kept["metrics"]}
     mesh = best.get("ssim_mesh")
     beside = f" ({float(mesh):.3f} without training)" if mesh is not None else ""
     return (

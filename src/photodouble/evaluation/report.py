@@ -41,7 +41,8 @@ class ReportData:
         plate: the footage. versions: the results on it, the main one first.
         wanted, replaced: names of the two identities.
         training: rows of the training's history with at least `seconds` and `ssim` (held-out); `stopped`: why it
-            ended, one sentence. worst: the picture of the worst held-out faces.
+            ended, one sentence. kept: seconds and metrics of the weights that are used. worst: the picture of the worst
+            held-out faces.
         data: what the two people's footage holds.
         settings: name -> value. seconds: stage -> seconds.
         consent: a row (name, basis, reference, digest) for each identity. marks: name -> what the file carries.
@@ -55,6 +56,7 @@ class ReportData:
     replaced: str = ""
     training: Sequence[dict[str, Any]] = ()
     stopped: str = ""
+    kept: dict[str, Any] = field(default_factory=dict)
     worst: Path | None = None
     data: DataReport | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -100,7 +102,7 @@ def write_report(path: Path, report: ReportData) -> Path:
         link=quote(main.output.name) if main.output.resolve().parent == Path(path).resolve().parent else "",
         worst=[_pair(shots, main.quality, item.frame, 1.35) | {"reason": item.reason} for item in worst],
         plots=[plot for plot in _plots(report) if plot],
-        learned=learning.summary(report.training, report.stopped),
+        learned=learning.summary(report.training, report.stopped, report.kept),
         curve=learning.reconstruction(report.training),
         swaps=learning.swaps(report.training),
         unlearned=_worst_picture(report.worst),

@@ -145,6 +145,7 @@ def learned(project: Project, record: RenderRecord) -> tuple[dict[str, Any], Pat
             "images": meta.images,
             "images_per_second": meta.images / max(1.0, meta.seconds),
             "history": history,
+            "best": meta.best,
         }
     same = training.get("images") == meta.images
     return training, folder / WORST if same else None
@@ -165,6 +166,7 @@ def report_data(
         replaced=record.replaced,
         training=training.get("history", []),
         stopped=str(training.get("stopped", "")),
+        kept=training.get("best") or {},
         worst=worst,
         data=data,
         settings=settings,

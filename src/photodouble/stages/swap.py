@@ -49,7 +49,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     """Do it all.
 
     The result holds output, report, matte, model, codec, frames, frames_with_face, seconds of each stage, training
-    (images, images_per_second, ssim, stopped, seconds) and quality.
+    (images, images_per_second, ssim, metrics, best, stopped) and quality.
 
     Raises:
         Refused: consent is missing or policy refuses; BadInput: something cannot be read or written.
@@ -141,7 +141,8 @@ def note(project: Project, output: Path, seconds: dict[str, float], training: di
 
 def trained(training: dict[str, Any]) -> dict[str, Any]:
     """The part of train's result that a result of swap holds."""
-    return {key: training[key] for key in ("images", "images_per_second", "ssim", "metrics", "stopped") if training}
+    told = ("images", "images_per_second", "ssim", "metrics", "best", "stopped")
+    return {key: training[key] for key in told if training}
 
 
 def _check_codec(config: SwapConfig, plate: Clip) -> None:
