@@ -28,8 +28,8 @@ class RenderRecord:
         settings: name -> value, as the report shows them.
         consent: identity -> its record's basis, reference and digest.
         frames: number of frames written. seconds: stage -> seconds it took.
-        training: images, images_per_second, ssim (held-out), best, stopped (why, one sentence) and history, a list of rows
-            with at least seconds and ssim; empty for a model that needs none.
+        training: images, images_per_second, ssim (held-out), best, stopped (why, one sentence) and history, a list of
+            rows with at least seconds and ssim; empty for a model that needs none.
         warnings: sentences that the stages said.
     """
 
