@@ -14,6 +14,7 @@ from photodouble.training.state import seed_of
 from photodouble.training.task import Budget, Pace, Saved, Stopped, Ticked
 
 SEED = 3
+BUDGET = Budget(images=96)
 STEPS = Pace(tick=0, evaluate=0, save=60, evaluate_share=1e9)
 
 
@@ -45,10 +46,17 @@ def curve(events: list) -> np.ndarray:
     return np.array([event.losses["total"] for event in events if isinstance(event, Ticked)])
 
 
-def test_two_processes_have_the_curve_of_one_with_the_doubled_batch(tmp_path: Path) -> None:
-    budget = Budget(images=96)
-    one = list(fit(Doubled(), tmp_path / "one", budget, seed=SEED, pace=STEPS))
-    two = list(fit(Toy(), tmp_path / "two", budget, seed=SEED, pace=STEPS, devices=2))
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
+    """A model that two processes trained, and what was said."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("team") / "two"
+    return folder, list(fit(Toy(), folder, BUDGET, seed=SEED, pace=STEPS, devices=2))
+
+
+def test_two_processes_have_the_curve_of_one_with_the_doubled_batch(tmp_path: Path, two: tuple[Path, list]) -> None:
+    folder, two = two
+    one = list(fit(Doubled(), tmp_path / "one", BUDGET, seed=SEED, pace=STEPS))
     assert [type(event) for event in one if not isinstance(event, Saved)] == [
         type(event) for event in two if not isinstance(event, Saved)
     ]
@@ -57,28 +65,26 @@ def test_two_processes_have_the_curve_of_one_with_the_doubled_batch(tmp_path: Pa
     last = two[-1]
     assert isinstance(last, Stopped) and last.images == 96
     assert last.metrics["ssim"] == pytest.approx(one[-1].metrics["ssim"], abs=1e-4)
-    modules = (load_model(tmp_path / name).module for name in ("one", "two"))
+    modules = (load_model(path).module for path in (tmp_path / "one", folder))
     for a, b in zip(*(module.parameters() for module in modules), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
     assert not torch.distributed.is_initialized()
 
 
-def test_two_processes_cut_and_continued_end_in_the_same_bytes(tmp_path: Path) -> None:
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    budget, pace = Budget(images=64), Pace(tick=0, evaluate=60, save=0, save_share=1e9)
-    list(fit(Toy(), whole, budget, seed=SEED, pace=pace, devices=2))
-    going = fit(Toy(), cut, budget, seed=SEED, pace=pace, devices=2)
+def test_two_processes_cut_and_continued_end_in_the_same_bytes(tmp_path: Path, two: tuple[Path, list]) -> None:
+    whole, cut = two[0], tmp_path / "cut"
+    pace = Pace(tick=0, evaluate=60, save=0, save_share=1e9)
+    going = fit(Toy(), cut, BUDGET, seed=SEED, pace=pace, devices=2)
     for event in going:
         if isinstance(event, Saved) and event.images == 24:
             break
     going.close()
     assert not multiprocessing.active_children()
-    events = list(fit(Toy(), cut, budget, seed=SEED, pace=pace, devices=2))
+    events = list(fit(Toy(), cut, BUDGET, seed=SEED, pace=pace, devices=2))
     assert events[0].resumed and events[0].images == 24
-    for name in ("weights", "training_state"):
-        states = [load_state(folder, load_meta(folder)) for folder in (whole, cut)]
-        assert states[0].tensors.keys() == states[1].tensors.keys() and "generator/1" in states[0].tensors
-        assert all(torch.equal(states[0].tensors[key], value) for key, value in states[1].tensors.items()), name
+    states = [load_state(folder, load_meta(folder)) for folder in (whole, cut)]
+    assert states[0].tensors.keys() == states[1].tensors.keys() and "generator/1" in states[0].tensors
+    assert all(torch.equal(states[0].tensors[key], value) for key, value in states[1].tensors.items())
     assert load_meta(whole).weights == load_meta(cut).weights
 
 

@@ -7,9 +7,10 @@ rate to use.
 """
 
 import contextlib
+import logging
 import signal
-import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,8 +23,11 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import ClusterEnvironment
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing import ProcessContext
 
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no news of precision and processes in a terminal
+
+MEETING, FAILED = "meeting", "failed"
 PATIENCE = timedelta(days=1)
 """How long the others wait for an order: a leader that is gone is noticed at once, a slow one may take its time."""
 
@@ -120,37 +124,42 @@ def gathered(
         return
     kind = torch.device(device).type
     threads = max(1, torch.get_num_threads() // size) if kind == "cpu" else torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as folder:
-        meeting = (Path(folder) / "meeting").as_uri()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         others = torch.multiprocessing.start_processes(
             _follow,
-            (kind, size, mixed, meeting, threads, work, args),
+            (kind, size, mixed, folder, threads, work, args),
             size - 1,
             join=False,
             daemon=True,
             start_method="spawn",
         )
         try:
-            team = _join(kind, 0, size, mixed, meeting)
+            team = _join(kind, 0, size, mixed, (folder / MEETING).as_uri())
             try:
                 yield team
             except GeneratorExit:  # the caller has had enough
-                team.tell(Order.STOP)
+                _end(team, others)
                 raise
-            team.tell(Order.STOP)
-            others.join()
+            _end(team, others)
         except RuntimeError as error:  # maybe no more than that another process is gone
-            try:
-                others.join(2)
-            except (ProcessExitedException, ProcessRaisedException) as reason:
-                raise RuntimeError(f"Process {reason.error_index + 1} of {size} failed: {reason}") from error
+            failed = folder / FAILED
+            if failed.exists():
+                raise RuntimeError(f"One of the {size} processes failed. {failed.read_text()}") from error
             raise
         finally:
             for process in others.processes:
-                process.join(0 if sys.exc_info()[0] else 5)
-                process.terminate()
+                process.terminate()  # nobody waits for anything of those that are still there
+                process.join()
             if dist.is_initialized():
                 dist.destroy_process_group()
+
+
+def _end(team: Team, others: ProcessContext) -> None:
+    """Have all processes part: connections between GPUs are closed by all of them together."""
+    team.tell(Order.STOP)
+    dist.destroy_process_group()
+    others.join()
 
 
 def _join(kind: str, rank: int, size: int, mixed: bool, meeting: str) -> Team:
@@ -175,7 +184,7 @@ def _follow(
     kind: str,
     size: int,
     mixed: bool,
-    meeting: str,
+    folder: Path,
     threads: int,
     work: Callable[..., None],
     args: tuple[Any, ...],
@@ -183,7 +192,11 @@ def _follow(
     """What each of the other processes runs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the leader hears it and decides
     torch.set_num_threads(threads)
-    work(_join(kind, index + 1, size, mixed, meeting), *args)
+    try:
+        work(_join(kind, index + 1, size, mixed, (folder / MEETING).as_uri()), *args)
+    except Exception:
+        (folder / FAILED).write_text(traceback.format_exc())  # before the leader sees that this process is gone
+        raise
     dist.destroy_process_group()
 
 
