@@ -1,5 +1,7 @@
 """The picture of the worst held-out faces, and the figures that come with it."""
 
+import time
+
 import numpy as np
 import torch
 from toy import Toy
@@ -68,3 +70,13 @@ def test_further_figures_are_taken_of_the_average_and_at_the_end(tmp_path):
     assert rows[-1]["ssim"] != -1  # the task's own figures go first
     assert events[-1].metrics == rows[-1]
     assert (tmp_path / "m" / WORST).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_end_is_looked_at_even_if_it_was_judged_a_moment_ago(tmp_path):
+    def slow(module: torch.nn.Module) -> dict[str, float]:
+        time.sleep(1.5)
+        return {"swap_likeness": 1.0}
+
+    pace = Pace(tick=0, evaluate=0, evaluate_share=6)  # judged at each step, and not looked at in the last one
+    events = list(fit(Toy(), tmp_path / "m", Budget(images=8), pace=pace, further=slow))
+    assert events[-1].metrics["swap_likeness"] == 1

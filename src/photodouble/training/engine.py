@@ -143,7 +143,7 @@ def _train(
         yield save()  # from here on there is a checkpoint to go back to
     saving.last = seconds()
     ticked, reason, left = seconds(), "", None
-    images = judged = saved = run.counters.images
+    images = judged = looked = saved = run.counters.images
     while not reason:
         counters = run.counters
         progress = budget.progress(counters.images, seconds())
@@ -173,12 +173,13 @@ def _train(
             logs.add(counters.images, {f"loss/{key}": value for key, value in losses.items()})
             logs.add(counters.images, {"speed/images": rate, "rate": run.optimizer.param_groups[0]["lr"]})
             yield Ticked(now, counters.images, progress, rate, losses, counters.metrics, left)
-        if counters.images > judged and (reason or judging.now(now)):
+        if (counters.images > judged and judging.now(now)) or (counters.images > looked and reason):
             more: dict[str, float] = {}
             if reason or looking.now(now):
                 more = run.look(further) if further else {}
                 write_picture(folder / WORST, run.look(task.worst))
                 looking.done(now, seconds())
+                looked = counters.images
             begin = seconds()
             yield judge(run, folder, budget, patience, more)
             logs.add(counters.images, {f"held_out/{key}": value for key, value in counters.metrics.items()})
