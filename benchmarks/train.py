@@ -186,14 +186,20 @@ def speed(contender: Contender, device: str, rounds: int) -> Figures:
     }
 
 
-def race(contender: Contender, folder: Path, minutes: float, device: str) -> list[Figures]:
-    """Train anew and return the held-out figures against seconds, all in all `minutes`."""
+def race(
+    contender: Contender,
+    folder: Path,
+    minutes: float,
+    device: str,
+    further: Callable[[nn.Module], Figures] | None = None,
+) -> list[Figures]:
+    """Train anew and return the held-out figures, and what `further` measures, against seconds; in all `minutes`."""
     shutil.rmtree(folder, ignore_errors=True)
     rows = [{"seconds": contender.ready, "images": 0, **contender.first}]
     show(rows[-1])
     pace = Pace(tick=1.0, evaluate=10.0, evaluate_share=0.2)
     budget = Budget(minutes=max(0.01, minutes - contender.prepared / 60))
-    for event in fit(contender.task, folder, budget, device=device, pace=pace, patience=None):
+    for event in fit(contender.task, folder, budget, device=device, pace=pace, patience=None, further=further):
         seconds = contender.prepared + event.seconds if isinstance(event, Ticked | Evaluated) else 0.0
         if isinstance(event, Ticked):
             print(f"\r{seconds:6.0f} s {event.images_per_second:7.1f} faces/s", end="", flush=True)

@@ -14,7 +14,7 @@ from photodouble.retarget import REGIONS, know_faces, plan_shot
 from photodouble.training.pairs import split_faces
 
 RUNS, LENGTH = 4, 4
-"""Stretches of the plate that are drawn, and frames of each: neighbours, so that flicker can be seen."""
+"""Stretches of the plate that are drawn by default, and frames of each: neighbours, so that flicker can be seen."""
 
 LOOKED = 2
 """Likeness is measured on every second one: neighbours are alike, and the encoder costs most."""
@@ -55,8 +55,13 @@ class SwapJudge:
     wanted person looks there, no training sees.
     """
 
-    def __init__(self, wanted: FaceSet, plate: FaceSet, identity: int = 0) -> None:
-        """Choose and plan the faces. `identity`: number of the wanted person's decoder.
+    def __init__(self, wanted: FaceSet, plate: FaceSet, identity: int = 0, runs: int = RUNS) -> None:
+        """Choose and plan the faces.
+
+        Args:
+            wanted, plate: the two people's faces.
+            identity: number of the wanted person's decoder.
+            runs: stretches of the plate that are drawn.
 
         Raises:
             BadInput: a set is empty, or has no pictures.
@@ -65,7 +70,7 @@ class SwapJudge:
         self._wanted, _ = know_faces(wanted)
         self._people = tuple(mean_embedding(faces.embedding, faces.quality) for faces in (wanted, plate))
         self._landmarker, self._embedder = Landmarker(), Embedder()
-        self._shown = self._plan(plate)
+        self._shown = self._plan(plate, runs)
         self._mesh: dict[str, float] = {}
 
     def __call__(self, module: nn.Module) -> dict[str, float]:
@@ -98,9 +103,9 @@ class SwapJudge:
             )
         return few_figures(finished, *self._people)
 
-    def _plan(self, plate: FaceSet) -> list[Shown]:
+    def _plan(self, plate: FaceSet, runs: int) -> list[Shown]:
         rows = one_a_frame(plate)
-        chosen = held_out_rows(plate, rows)
+        chosen = held_out_rows(plate, rows, runs)
         at = np.searchsorted(rows, chosen)
         near = np.unique(np.clip(at[:, None] + np.arange(-BESIDE, BESIDE + 1), 0, len(rows) - 1))
         some = np.linspace(0, len(rows) - 1, min(PLANNED, len(rows))).astype(int)
@@ -129,8 +134,8 @@ def one_a_frame(faces: FaceSet) -> np.ndarray:
     return np.sort(np.concatenate([list(plate_rows(faces, None, name).values()) for name in faces.sources]).astype(int))
 
 
-def held_out_rows(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
-    """Some of `rows`, sorted: `LENGTH` neighbours of each of `RUNS` stretches that training holds out.
+def held_out_rows(faces: FaceSet, rows: np.ndarray, runs: int = RUNS) -> np.ndarray:
+    """Some of `rows`, sorted: `LENGTH` neighbours of each of `runs` stretches that training holds out.
 
     Of faces too few to hold any out: of stretches spread evenly.
     """
@@ -139,8 +144,8 @@ def held_out_rows(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
     step = int(np.diff(considered).max(initial=1))
     parts = np.split(held, np.flatnonzero(np.diff(held) > step) + 1) if len(held) else []
     if len(parts) < 2:
-        parts = np.array_split(rows, RUNS)
-    some = np.unique(np.linspace(0, len(parts) - 1, min(RUNS, len(parts))).round().astype(int))
+        parts = np.array_split(rows, runs)
+    some = np.unique(np.linspace(0, len(parts) - 1, min(runs, len(parts))).round().astype(int))
     chosen = []
     for part in (parts[k] for k in some):
         if len(part):
