@@ -39,7 +39,7 @@ from photodouble.training.checkpoint import load_meta, load_model
 from photodouble.training.data import CropCache, contact_sheet
 from photodouble.training.engine import fit
 from photodouble.training.losses import ssim
-from photodouble.training.task import Budget, Schedule, Stopped, Ticked
+from photodouble.training.task import Budget, Pace, Schedule, Stopped, Ticked
 
 ENLARGED = 4 * SIZE
 """Side of the pictures in which the landmarker looks for a face."""
@@ -47,6 +47,8 @@ ENLARGED = 4 * SIZE
 COLUMNS = 8
 TAIL = Schedule(tail=0.75)
 """The last quarter's falling learning rate takes the noise of a single step out of the comparison."""
+
+PACE = Pace(evaluate=120.0)
 
 HEADS = {
     "parameters": "parameters, M",
@@ -127,7 +129,7 @@ def train(task: Variant, budget: Budget, folder: Path, device: str) -> tuple[nn.
     """Train one network, or go on with it; its figures are those of its last state."""
     label = f"{task.bottleneck} + {task.upscale}"
     figures: Figures = {}
-    for event in fit(task, folder, budget, device=device, patience=None):
+    for event in fit(task, folder, budget, device=device, pace=PACE, patience=None):
         if isinstance(event, Ticked):
             told = f"\r{label}: {event.images} images, {event.images_per_second:.0f} a second  "
             print(told, end="", file=sys.stderr, flush=True)
