@@ -45,8 +45,8 @@ Curve = list[dict[str, float]]
 def judged(cache: PairCache, pairs: PairCache) -> PairCache:
     """The training pairs of a cache and other held-out ones."""
     train = torch.from_numpy(np.flatnonzero(~cache.held_out))
-    columns = [torch.cat([getattr(cache, name)[train], getattr(pairs, name)]) for name in COLUMNS]
-    return PairCache(*columns, np.arange(len(columns[0])) >= len(train))
+    mesh, lines, target, matte = (torch.cat([getattr(cache, name)[train], getattr(pairs, name)]) for name in COLUMNS)
+    return PairCache(mesh, lines, target, matte, np.arange(len(mesh)) >= len(train))
 
 
 def faces_of(work: Path, name: str, sources: list[Path]) -> FaceSet:
@@ -69,7 +69,8 @@ def kept(path: Path, make: Any) -> PairCache:
         cache = make()
         np.savez(path, held_out=cache.held_out, **{name: getattr(cache, name).numpy() for name in COLUMNS})
     with np.load(path) as columns:
-        return PairCache(*(torch.from_numpy(columns[name]) for name in COLUMNS), columns["held_out"])
+        mesh, lines, target, matte = (torch.from_numpy(columns[name]) for name in COLUMNS)
+        return PairCache(mesh, lines, target, matte, columns["held_out"])
 
 
 def judged_pairs(faces: FaceSet) -> PairCache:
@@ -82,15 +83,16 @@ def judged_pairs(faces: FaceSet) -> PairCache:
     wanted = np.tile(some, DRAWS if len(some) < DRAWS else 1)
     allowed = np.isin(np.arange(len(rows)), split.train)
     made = make_pairs(person, wanted, free_of(faces, rows), SIZE, 1, allowed)
-    pictures = [torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True)]
-    return PairCache(*pictures, np.ones(len(wanted), bool))
+    mesh, lines, target, matte = (torch.from_numpy(np.stack(column)) for column in zip(*made, strict=True))
+    return PairCache(mesh, lines, target, matte, np.ones(len(wanted), bool))
 
 
 def curve(task: Refine, init: str | None, images: int, every: int, seed: int) -> Curve:
     """Held-out figures every so many images, until `images`."""
     prior = load_prior(init, "lite")
     run = Run(task, seed, torch.device("cpu"), partial(prior.fill, identities=IDENTITIES) if prior else None)
-    rows, busy = [], 0.0
+    rows: Curve = []
+    busy = 0.0
     while True:
         if run.counters.images >= every * len(rows):
             metrics = evaluate(run)
