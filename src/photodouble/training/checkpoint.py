@@ -181,10 +181,13 @@ def check(folder: Path) -> Meta:
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     """Load a model for use: its best weights, or the newest where none were judged.
 
+    The newest must be whole even if others are used: a folder with a damaged file is not the model that was trained.
+
     Raises:
         BadInput: a file is missing, cut off or altered; the sentence names it.
     """
     meta = load_meta(folder)
+    weights_file(folder, meta)
     module = networks.create(meta.architecture, **meta.config)
     load_weights(folder, meta, module, best=True)
     return Model(module.to(device).eval(), meta)
