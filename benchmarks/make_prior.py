@@ -25,7 +25,7 @@ from photodouble.training.prior import PRIORS
 
 PEOPLE = ("p001", "p002", "p004", "p005", "p007", "p008", "p010")
 REFERENCE = "AI-generated person {} of the package openpeople 0.1.2 (MIT)"
-IMAGES, SEED = 16_000, 0
+IMAGES, SEED = 4_800, 0
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def told(events: Iterable[Event]) -> dict[str, Any]:
 def ship(model: Path, output: Path) -> None:
     """Write the prior in half precision and without what only further training needs."""
     loaded = checkpoint.load_model(model)
-    checkpoint.save_model(output, loaded.module.half(), replace(loaded.meta, seconds=0.0, history=[]))
+    checkpoint.save_model(output, loaded.module.half(), replace(loaded.meta, seconds=0.0, history=[], best={}))
 
 
 if __name__ == "__main__":

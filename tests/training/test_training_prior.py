@@ -12,7 +12,7 @@ from photodouble import networks
 from photodouble.errors import BadInput
 from photodouble.training import checkpoint
 from photodouble.training.checkpoint import Meta, save_model
-from photodouble.training.prior import EVERYBODY, load_prior
+from photodouble.training.prior import EVERYBODY, PRIORS, load_prior
 
 
 def saved(folder: Path, names: list[str], architecture: str = "lite", **values) -> torch.nn.Module:
@@ -107,6 +107,21 @@ def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path):
     path = tmp_path / "narrow" / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     refused("cut off", str(tmp_path / "narrow"), "lite")
+
+
+def test_the_bundled_prior_fits_the_network_and_is_of_ai_generated_people():
+    """It has to be made anew (benchmarks/make_prior.py) when the network changes."""
+    loaded = load_prior(None, "lite")
+    assert loaded is not None
+    new = networks.create("lite", identities=2)
+    loaded.fill(new, ["ada", "double"])
+    assert same(new.decoders[0], new.decoders[1])
+    assert all(bool(value.isfinite().all()) for value in new.parameters())
+    assert float(new.decoders[0].out.weight.abs().max()) > 0  # an untrained decoder's are zero
+    told = loaded.record()
+    assert told["from"] == "bundled" and told["images"] == loaded.meta.images
+    assert set(told["consent"]) == {f"p{number:03d}" for number in (1, 2, 4, 5, 7, 8, 10)}
+    assert sum(file.stat().st_size for file in (PRIORS / "lite").iterdir()) <= 20e6
 
 
 def test_none_is_none():
