@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ from photodouble.training.engine import fit
 from photodouble.training.losses import ssim
 from photodouble.training.pairs import draw_pairs
 from photodouble.training.peak import forward_flops, matrix_peak
+from photodouble.training.prior import load_prior
 from photodouble.training.refine import SIZE, PairCache, Refine
 from photodouble.training.run import Run
 from photodouble.training.task import Budget, Evaluated, Pace, Task, Ticked
@@ -55,6 +57,7 @@ class Contender:
         step_flops: of one training step.
         first: figures of the untrained network, and the second `ready` at which it could draw them.
         prepared: seconds before its training starts.
+        start: fills in what the network starts from, in place; None: it starts from chance.
     """
 
     task: Task
@@ -62,6 +65,7 @@ class Contender:
     first: Figures
     ready: float
     prepared: float
+    start: Callable[[nn.Module], None] | None = None
 
 
 def original(pair: Pair) -> Contender:
@@ -85,8 +89,10 @@ def original(pair: Pair) -> Contender:
 
 
 def lite(pair: Pair) -> Contender:
-    """`lite`, on as many pairs as the stage draws."""
+    """`lite`, on as many pairs as the stage draws and from the prior that the stage starts from."""
     began = time.perf_counter()
+    prior = load_prior(None, "lite")
+    start = partial(prior.fill, identities=["wanted", "plate"]) if prior else None
     drawn = {name: reconstructions(pair, name) for name in ("wanted", "plate")}
     mesh, lines, points = swaps(pair)
 
@@ -106,13 +112,16 @@ def lite(pair: Pair) -> Contender:
             return metrics["ssim"]
 
     ready = time.perf_counter() - began
-    first = untrained(Judged(drawn), networks.create("lite", identities=2))
+    fresh = networks.create("lite", identities=2)
+    if start:
+        start(fresh)
+    first = untrained(Judged(drawn), fresh)
     task = Judged({name: all_pairs(pair, name, count) for name, count in zip(drawn, PAIRS, strict=True)})
 
     def step_flops(module: nn.Module) -> float:
         return 3 * forward_flops(module, *torch.rand(2, 1, 3, SIZE, SIZE), 0) * task.images_per_batch
 
-    return Contender(task, step_flops, first, ready, time.perf_counter() - began)
+    return Contender(task, step_flops, first, ready, time.perf_counter() - began, start)
 
 
 def reconstructions(pair: Pair, name: str) -> PairCache:
@@ -199,7 +208,9 @@ def race(
     show(rows[-1])
     pace = Pace(tick=1.0, evaluate=10.0, evaluate_share=0.2)
     budget = Budget(minutes=max(0.01, minutes - contender.prepared / 60))
-    for event in fit(contender.task, folder, budget, device=device, pace=pace, patience=None, further=further):
+    for event in fit(
+        contender.task, folder, budget, device=device, pace=pace, patience=None, further=further, start=contender.start
+    ):
         seconds = contender.prepared + event.seconds if isinstance(event, Ticked | Evaluated) else 0.0
         if isinstance(event, Ticked):
             print(f"\r{seconds:6.0f} s {event.images_per_second:7.1f} faces/s", end="", flush=True)
