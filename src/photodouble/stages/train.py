@@ -126,6 +126,8 @@ def run(config: TrainConfig) -> Iterator[Event]:
     if config.model == "original":
         plate = sets[config.source]
         crops = {name: few_or_many(faces, plate, ORIGINAL_SIZE, name) for name, faces in sets.items()}
+        if config.devices == 1:  # more of them start from copies, which have to lie in memory
+            crops = {name: cache.to(torch.device(device)) for name, cache in crops.items()}
         task = Autoencode(crops)
     else:
         numbers = growth.numbers if growth else ()

@@ -38,7 +38,12 @@ class Speed:
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which networks run."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" and self.precision == "bf16")
+        wanted = device.type == "cuda" and self.precision == "bf16"
+        return torch.autocast(
+            device.type,
+            torch.bfloat16,
+            enabled=wanted and torch.cuda.is_bf16_supported(including_emulation=False),  # emulated, it is slow
+        )
 
     def compiled(self, function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
         """The function, compiled if that is asked for and `device` is a CUDA device."""
