@@ -248,7 +248,7 @@ def describe(model: onnx.ModelProto, meta: Meta, record: ConsentRecord, conversi
         "version": __version__,
         "architecture": meta.architecture,
         "config": json.dumps(meta.config, sort_keys=True),
-        "weights": meta.weights,
+        "weights": meta.used,
         "precision": precision,
         "identity": record.name,
         "consent": digest(record),
