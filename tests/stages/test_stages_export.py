@@ -119,7 +119,7 @@ def test_the_file_carries_terms_origin_and_layout(lite):
     assert told["photodouble.consent.basis"] == "release"
     assert told["photodouble.consent.scope"] == "one short film"
     assert told["photodouble.consent.expires"] == "2090-12-31"
-    assert told["photodouble.weights"] == meta.weights
+    assert told["photodouble.weights"] == meta.used
     assert told["photodouble.architecture"] == "lite"
     assert json.loads(told["photodouble.config"]) == meta.config
     assert told["photodouble.version"] == __version__
