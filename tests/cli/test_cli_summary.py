@@ -82,3 +82,10 @@ def test_consent_records_are_a_table_with_the_reason_below():
     assert any(line.split() == ["ada", "release", "contract", "12", "-", "yes"] for line in lines)
     assert lines[-1] == "The consent of 'eve' expired on 2020-01-01."
     assert "photodouble consent add" in shown({"consent": []})
+
+
+def test_figures_on_the_way_are_not_spilled_over_the_terminal():
+    training = {"images": 640, "metrics": {"ssim": 0.7}, "best": {"metrics": {"ssim": 0.71}}, "stopped": "Used up."}
+    text = shown({"output": "o.mp4", "training": training})
+    assert "640" in text and "Used up." in text and "ssim" not in text and "best" not in text.lower()
+    assert "training" not in shown({"output": "o.mp4", "training": {}})

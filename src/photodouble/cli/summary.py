@@ -12,6 +12,7 @@ from rich.text import Text
 from photodouble.cli.text import clean, duration, number, size, words
 
 _STYLE = {True: "green", False: "yellow", None: ""}
+ON_THE_WAY = ("metrics", "best", "history", "coverage")  # of a training: they are in the report and in --json
 MAIN = 10  # of the report's figures, the first so many are shown here
 
 
@@ -46,7 +47,9 @@ def render(values: Mapping[str, Any], console: Console) -> dict[str, Any]:
         seconds = rest.pop("seconds")
         spans = seconds.items() if isinstance(seconds, Mapping) else [("", seconds)]
         told["time"] = ", ".join(f"{name} {duration(span)}".strip() for name, span in spans)
-    return {**told, **rest}
+    if isinstance(training := rest.get("training"), Mapping):
+        rest["training"] = {key: value for key, value in training.items() if key not in ON_THE_WAY}
+    return {**told, **{key: value for key, value in rest.items() if key not in ON_THE_WAY and value != {}}}
 
 
 def quality_table(columns: Mapping[str, Mapping[str, Any]], codec: str) -> Group:
