@@ -5,7 +5,7 @@ kept as the reference that others are measured against. Two things differ in for
 Keras pads a stride-2 'same' convolution by one pixel before and two after, PyTorch by two before and one after (the
 same network seen in a mirror along both axes), and the channel order inside PixelShuffle and Flatten is PyTorch's.
 
-It can be built without its Dense layers and without PixelShuffle: what they are good for is in docs/ABLATION.md.
+It can be built without its Dense layers and without PixelShuffle: what is known of that is in docs/ABLATION.md.
 """
 
 from dataclasses import dataclass
