@@ -9,7 +9,8 @@ import pytest
 
 from photodouble.faces import Tracker
 from photodouble.faces.between import Flow
-from photodouble.faces.walk import STRIDE, walk
+from photodouble.faces.track import STRIDE
+from photodouble.faces.walk import walk
 from photodouble.media import Frame, open_clip
 
 
@@ -46,6 +47,14 @@ def test_walking_gives_what_following_gives_with_fewer_looks(shot, parts, tracke
         eye = np.linalg.norm(theirs.landmarks[33, :2] - theirs.landmarks[263, :2])
         assert np.abs(ours[0].landmarks - theirs.landmarks)[:, :2].mean() < 0.02 * eye
         assert np.abs(ours[0].blendshapes - theirs.blendshapes).mean() < 0.06
+
+
+def test_with_a_stride_of_one_the_network_sees_every_frame(shot, parts):
+    followed, walked = Tracker(**parts), Tracker(**parts, stride=1)
+    slow = [followed.follow(one)[0] for one in shot[:12]]
+    fast = [faces[0] for _, faces in walk(walked, shot[:12])]
+    assert walked.looks == followed.looks == 11
+    assert all(np.array_equal(a.landmarks, b.landmarks) for a, b in zip(fast, slow, strict=True))
 
 
 def test_the_same_frames_give_the_same_faces(shot, tracker):

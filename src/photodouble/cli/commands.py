@@ -199,6 +199,7 @@ def consent_list(project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> 
     epilog=examples(
         "photodouble extract actor.mp4 stills/ --identity ada",
         "photodouble extract crowd.mp4 --identity ada --reference ada.jpg",
+        "photodouble extract plate.mp4 --identity double --every-frame",
     ),
 )
 def extract(
@@ -206,6 +207,7 @@ def extract(
     identity: o.Identity,
     reference: o.Likeness = None,
     detector: o.Detector = "yunet",
+    every_frame: o.EveryFrame = False,
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -213,7 +215,12 @@ def extract(
     from photodouble.stages import extract as stage
 
     config = stage.ExtractConfig(
-        project=project, identity=identity, sources=sources, reference=reference, detector=detector
+        project=project,
+        identity=identity,
+        sources=sources,
+        reference=reference,
+        detector=detector,
+        every_frame=every_frame,
     )
     finish(stage.run(config), as_json)
 

@@ -85,6 +85,9 @@ Likeness = Annotated[
     typer.Option("--reference", metavar="PICTURE", help="A picture of the person; default: the largest face."),
 ]
 Detector = Annotated[str, typer.Option("--detector", metavar="NAME", help="yunet, or hog (an extra).")]
+EveryFrame = Annotated[
+    bool, typer.Option("--every-frame", help="For a plate: look at every frame, leave none to optical flow; slower.")
+]
 
 Model = Annotated[
     str,

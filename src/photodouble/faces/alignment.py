@@ -150,8 +150,9 @@ def crop(image: np.ndarray, matrix: np.ndarray, size: int, interpolation: int = 
 def grey_crop(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Like `crop` with linear interpolation, of an H x W x 3 RGB uint8 picture, as size x size grey."""
     matrix = np.asarray(matrix, np.float64)
-    part, (x, y) = _cut(image, matrix, size)
-    shifted = np.c_[matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ (x, y)]
+    part, offset = _cut(image, matrix, size)
+    shifted = matrix.copy()
+    shifted[:, 2] += matrix[:, :2] @ offset
     return crop(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), shifted, size, cv2.INTER_LINEAR)
 
 

@@ -5,6 +5,7 @@ little, their mean is as near to what the network would say as the network is to
 hundredth (measured: benchmarks/RESULTS.md); where they differ, something happened that flow cannot follow.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -23,8 +24,13 @@ MARGIN = 1.15
 EYES = (*topology.RIGHT_EYE, *topology.LEFT_EYE, *topology.RIGHT_IRIS, *topology.LEFT_IRIS)
 LIPS = (*topology.LIPS_OUTER, *topology.LIPS_INNER)
 
-TOLERANCE = {"eyes": 0.03, "lips": 0.045, "all": 0.04}
-"""Mean distance between the two opinions, in parts of the distance between the eyes, up to which they agree."""
+TOLERANCES = np.array([0.03, 0.045, 0.04], np.float32)
+"""Mean distance between the two opinions, in parts of the distance between the eyes, up to which they agree: of the
+eyes' points, of the lips', of all."""
+
+GROUPS = np.zeros((478, 3), np.float32)
+"""Weights that take points to the means over those three."""
+GROUPS[EYES, 0], GROUPS[LIPS, 1], GROUPS[:, 2] = 1 / len(EYES), 1 / len(LIPS), 1 / 478
 
 BENT = 0.01
 """Part of the distance between the eyes by which eyes or lips may leave the straight way from one seen frame to the
@@ -62,37 +68,34 @@ class Flow:
         roi = Roi.of_landmarks(np.concatenate([first, last]))
         matrix = replace(roi, size=roi.size * MARGIN / SCALE).matrix(SIDE)
         pictures = [grey_crop(image, matrix, SIDE) for image in images]
+        ends = transform(np.stack([first, last])[..., :2], np.stack([matrix, matrix]))
+        back = (matrix[:, :2] / scale(matrix) ** 2).astype(np.float32)
         steps = len(images) - 1
-        return [self._one(pictures, first, last, number / steps, number, matrix) for number in range(1, steps)]
+        found = []
+        for number in range(1, steps):
+            along = np.float32(number / steps)
+            a = first[:, :2] + self._moved(pictures[0], pictures[number], ends[0]) @ back
+            b = last[:, :2] + self._moved(pictures[-1], pictures[number], ends[1]) @ back
+            found.append(_judged((1 - along) * first + along * last, a, b, along))
+        return found
 
-    def _one(
-        self,
-        pictures: list[np.ndarray],
-        first: np.ndarray,
-        last: np.ndarray,
-        along: float,
-        number: int,
-        matrix: np.ndarray,
-    ) -> Between:
-        points = (1 - along) * first + along * last
-        a = self._moved(pictures[0], pictures[number], first, matrix)
-        b = self._moved(pictures[-1], pictures[number], last, matrix)
-        eyes = eye_centres(points)
-        unit = max(float(np.linalg.norm(eyes[1] - eyes[0])), 1e-6)
-        apart = np.linalg.norm(a - b, axis=1) / unit
-        sure = (
-            apart[EYES,].mean() < TOLERANCE["eyes"]
-            and apart[LIPS,].mean() < TOLERANCE["lips"]
-            and apart.mean() < TOLERANCE["all"]
-        )
-        off = (1 - along) * a + along * b - points[:, :2]
-        bent = np.linalg.norm(off - off.mean(0), axis=1) / unit
-        points[:, :2] += off
-        return Between(points.astype(np.float32), bool(sure), bool(max(bent[EYES,].mean(), bent[LIPS,].mean()) < BENT))
-
-    def _moved(self, source: np.ndarray, target: np.ndarray, points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-        """Where the points of one picture are in another, plate pixels, (478, 2)."""
+    def _moved(self, source: np.ndarray, target: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """By how much the points of one picture moved until another one, (478, 2) of its pixels."""
         flow = self._flow.calc(source, target, np.zeros((SIDE, SIDE, 2), np.float32))
-        at = transform(points[:, :2], matrix)
-        moved = cv2.remap(flow, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
-        return points[:, :2] + moved @ matrix[:, :2] / scale(matrix) ** 2
+        return cv2.remap(flow, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+
+
+def _judged(points: np.ndarray, a: np.ndarray, b: np.ndarray, along: np.float32) -> Between:
+    """What two opinions (478, 2) on landmarks `points` come to, which lie on the straight way; `points` is used up."""
+    eyes = eye_centres(points)
+    unit = max(math.dist(*eyes), 1e-6)
+    apart = _means(a - b) / unit
+    off = (1 - along) * a + along * b - points[:, :2]
+    bent = _means(off - off.mean(0)) / unit
+    points[:, :2] += off
+    return Between(points, bool((apart < TOLERANCES).all()), bool(bent[:2].max() < BENT))
+
+
+def _means(steps: np.ndarray) -> np.ndarray:
+    """Mean length of vectors (478, 2) over eyes, lips and all: (3,)."""
+    return np.sqrt(np.einsum("ij,ij->i", steps, steps)) @ GROUPS

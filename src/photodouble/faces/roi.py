@@ -28,8 +28,8 @@ class Roi:
         """(2, 3) float64: plate pixels to the pixels of a size x size crop of this square."""
         factor = size / self.size
         c, s = math.cos(self.angle) * factor, math.sin(self.angle) * factor
-        linear = np.array([[c, s], [-s, c]])
-        return np.c_[linear, (size - 1) / 2 - linear @ (self.x, self.y)]
+        middle = (size - 1) / 2
+        return np.array([[c, s, middle - c * self.x - s * self.y], [-s, c, middle + s * self.x - c * self.y]])
 
     @staticmethod
     def of_box(box: np.ndarray, points: np.ndarray | None = None) -> "Roi":

@@ -16,6 +16,9 @@ from photodouble.faces.quality import SIDE, quality, sharpness
 from photodouble.media.colour import to_depth
 from photodouble.media.frame import Frame
 
+STRIDE = 8
+"""Most frames from one that the network always sees to the next (see `photodouble.faces.walk`)."""
+
 PRESENT = 0.5
 """Least presence for a face to be there, as in MediaPipe."""
 
@@ -79,6 +82,7 @@ class Tracker:
         embed_every: int = 64,
         landmarker: Landmarker | None = None,
         embedder: Embedder | None = None,
+        stride: int = STRIDE,
     ) -> None:
         """Make a tracker.
 
@@ -89,6 +93,7 @@ class Tracker:
             embed_every: frames of a track between two of its embeddings; 0 for none at all. Faces in between have
                 embeddings of zeros: their track's are theirs.
             landmarker, embedder: given so that several trackers share them.
+            stride: most frames that `photodouble.faces.walk` takes at a time; 1 for the network on every frame.
         """
         self._detector = detector or create_detector("yunet")
         glance = getattr(self._detector, "glance", None)
@@ -96,6 +101,7 @@ class Tracker:
         self._landmarker = landmarker or Landmarker()
         self._embedder = (embedder or Embedder()) if embed_every else None
         self._every, self._embed_every = every, embed_every
+        self.stride = stride
         self._next = 0
         self.looks = 0
         """How often the network looked at a followed face."""

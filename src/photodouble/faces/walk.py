@@ -1,6 +1,6 @@
 """Faces of a clip's frames, with the network on some of them and optical flow between.
 
-The tracker steps up to `STRIDE` frames at a time, fewer while much happens. A face that was there before and after
+The tracker steps up to its `stride` of frames at a time, fewer while much happens. A face that was there before and after
 gets its landmarks between from flow, and from the network wherever flow is not sure; one that came is followed back by
 the network. Where the shot changed, or a face went or jumped, the tracker goes back and takes the frames one by one.
 """
@@ -17,9 +17,6 @@ from photodouble.faces.landmarks import Landmarks
 from photodouble.faces.track import DOUBTFUL, PRESENT, Tracker, eight_bit, is_cut, make_face, thumbnail_of
 from photodouble.media.frame import Frame
 
-STRIDE = 8
-"""Most frames from one that the network always sees to the next."""
-
 JUMP = 0.25
 """Part of a face's size by which its middle may move in one stride; farther, the network's window is too far off."""
 
@@ -27,7 +24,7 @@ JUMP = 0.25
 def walk(tracker: Tracker, frames: Iterable[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
     """Follow all faces through consecutive frames.
 
-    Up to `STRIDE` + 1 frames are held. The same frames give the same faces.
+    Up to `tracker.stride` + 1 frames are held. The same frames give the same faces.
 
     Args:
         tracker: as it was left by the frame before, or reset.
@@ -44,7 +41,7 @@ def walk(tracker: Tracker, frames: Iterable[Frame]) -> Iterator[tuple[Frame, lis
         if before is not None and not smooth:
             found, smooth = _stride(tracker, flow, before, group)
         yield from zip(group, found or map(tracker.follow, group), strict=True)
-        stride = min(2 * stride, STRIDE) if smooth else max(stride // 2, 2)
+        stride = min(2 * stride if smooth else max(stride // 2, 2), tracker.stride)
         before = group[-1].image
 
 

@@ -199,7 +199,8 @@ def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[
             return known
         if len(known):
             reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
-    yield from (event for event in extract_faces(folder / "faces", [config.plate], reference) if _shown(event))
+    steps = extract_faces(folder / "faces", [config.plate], reference, every_frame=True)
+    yield from (event for event in steps if _shown(event))
     return FaceSet.open(folder / "faces")
 
 

@@ -54,7 +54,7 @@ def run(config: DemoConfig) -> Iterator[Event]:
     told: list[str] = []
     seconds: dict[str, float] = {}
     for name, sources in ((DOUBLE, [plate]), (ACTOR, pictures)):
-        steps = extract.run(extract.ExtractConfig(project.root, name, sources))
+        steps = extract.run(extract.ExtractConfig(project.root, name, sources, every_frame=name == DOUBLE))
         seconds[f"extract {name}"] = (yield from swap.stage(steps, told))["seconds"]
     outputs = {"mesh": config.output / "mesh.mp4", "lite": config.output / "swap.mp4"}
     training: dict = {}

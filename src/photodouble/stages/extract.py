@@ -62,6 +62,8 @@ class ExtractConfig:
         reference: a picture of the person, where the sources show several; else the one seen most and largest.
         detector: name of the detector.
         store_crops: keep each face's picture too.
+        every_frame: the landmark network looks at every frame, none is left to optical flow: slower, and what a plate
+            is worth, since its landmarks are the performance.
     """
 
     project: Path
@@ -70,6 +72,7 @@ class ExtractConfig:
     reference: Path | None = None
     detector: str = "yunet"
     store_crops: bool = True
+    every_frame: bool = False
 
 
 def run(config: ExtractConfig) -> Iterator[Event]:
@@ -90,7 +93,15 @@ def run(config: ExtractConfig) -> Iterator[Event]:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, folder) from error
-    for event in extract_faces(folder, config.sources, config.reference, config.detector, config.store_crops):
+    steps = extract_faces(
+        folder,
+        config.sources,
+        config.reference,
+        config.detector,
+        config.store_crops,
+        every_frame=config.every_frame,
+    )
+    for event in steps:
         if isinstance(event, Result):
             event = Result(STAGE, {"identity": config.identity, **event.values})  # noqa: PLW2901
         yield event
@@ -105,6 +116,7 @@ def extract_faces(
     chunk: int = CHUNK,
     workers: int = WORKERS,
     everybody: bool = False,
+    every_frame: bool = False,
 ) -> Iterator[Event]:
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
@@ -120,6 +132,7 @@ def extract_faces(
     clips = [_open(Path(path)) for path in sources]
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
     settings |= {"everybody": True} if everybody else {}
+    settings |= {"every_frame": True} if every_frame else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
@@ -138,8 +151,9 @@ def extract_faces(
     if resumed:
         yield Warned(STAGE, f"Continuing the extraction that was interrupted: {resumed} chunks are done.")
     workers = min(workers, max(-(-clip.estimated_frames // chunk_size(clip, chunk)) for clip in clips))
-    spare = [Tracker(create_detector(detector)) for _ in range(workers - 1)]
-    job = Job([Tracker(finder), *spare], NudityGate(), NUDITY_LIMIT, crop_size, store_crops, chunk)
+    finders = [finder, *(create_detector(detector) for _ in range(workers - 1))]
+    trackers = [Tracker(one, stride=1) if every_frame else Tracker(one) for one in finders]
+    job = Job(trackers, NudityGate(), NUDITY_LIMIT, crop_size, store_crops, chunk)
     gathered = Gathered()
     frames = with_face = 0
     for number, clip in enumerate(clips):

@@ -72,7 +72,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     wanted = extract.ExtractConfig(project.root, ACTOR, config.wanted)
     told: list[str] = []
     for name, steps in (
-        (DOUBLE, extract.run(extract.ExtractConfig(project.root, DOUBLE, [config.plate]))),
+        (DOUBLE, extract.run(extract.ExtractConfig(project.root, DOUBLE, [config.plate], every_frame=True))),
         (ACTOR, extract.run(wanted)),
     ):
         found = yield from stage(steps, told)
