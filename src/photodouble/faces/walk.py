@@ -1,6 +1,6 @@
 """Faces of a clip's frames, with the network on some of them and optical flow between.
 
-The tracker steps up to its `stride` of frames at a time, fewer while much happens. A face that was there before and after
+The tracker steps up to `stride` frames at a time, fewer while much happens. A face that was there before and after
 gets its landmarks between from flow, and from the network wherever flow is not sure; one that came is followed back by
 the network. Where the shot changed, or a face went or jumped, the tracker goes back and takes the frames one by one.
 """
