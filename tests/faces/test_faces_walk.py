@@ -94,9 +94,9 @@ def test_a_second_face_is_followed_back_to_no_frame_before_it_came(portrait, par
 def test_flow_is_not_sure_of_a_frame_that_shows_something_else(shot, tracker, picture):
     a, b = (tracker.look(one)[0].landmarks for one in (shot[0], shot[4]))
     images = [one.image for one in shot[:5]]
-    assert all(guess.sure for guess in Flow().between(images, a, b))
+    assert all(guess.sure for guess in Flow(images, a, b).between(0, 4, a, b))
     noise = np.random.default_rng(0).integers(0, 255, images[2].shape, np.uint8)
-    guesses = Flow().between([*images[:2], noise, *images[3:]], a, b)
+    guesses = Flow([*images[:2], noise, *images[3:]], a, b).between(0, 4, a, b)
     assert [guess.sure for guess in guesses] == [True, False, True]
 
 

@@ -53,36 +53,44 @@ class Between:
 
 
 class Flow:
-    """Dense inverse search flow (Kroeger et al. 2016) between small pictures of one face. For one thread at a time."""
+    """Dense inverse search flow (Kroeger et al. 2016) between small pictures of one face in consecutive frames.
 
-    def __init__(self) -> None:
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    Each flow is computed once, however often it is asked for.
+    """
 
-    def between(self, images: list[np.ndarray], first: np.ndarray, last: np.ndarray) -> list[Between]:
-        """Landmarks of the frames between the first and the last picture.
+    def __init__(self, images: list[np.ndarray], first: np.ndarray, last: np.ndarray) -> None:
+        """Cut the face out.
 
         Args:
-            images: consecutive frames, H x W x 3 uint8 RGB, at least two.
+            images: frames, H x W x 3 uint8 RGB, at least two.
             first, last: (478, 3) landmarks in the first and in the last one.
         """
         roi = Roi.of_landmarks(np.concatenate([first, last]))
-        matrix = replace(roi, size=roi.size * MARGIN / SCALE).matrix(SIDE)
-        pictures = [grey_crop(image, matrix, SIDE) for image in images]
-        ends = transform(np.stack([first, last])[..., :2], np.stack([matrix, matrix]))
-        back = (matrix[:, :2] / scale(matrix) ** 2).astype(np.float32)
-        steps = len(images) - 1
+        self._matrix = replace(roi, size=roi.size * MARGIN / SCALE).matrix(SIDE)
+        self._back = (self._matrix[:, :2] / scale(self._matrix) ** 2).astype(np.float32)
+        self._pictures = [grey_crop(image, self._matrix, SIDE) for image in images]
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._known: dict[tuple[int, int], np.ndarray] = {}
+
+    def between(self, start: int, stop: int, first: np.ndarray, last: np.ndarray) -> list[Between]:
+        """Landmarks of the frames after `start` and before `stop`, from those in these two, (478, 3) plate pixels."""
+        at_first, at_last = transform(np.stack([first, last])[..., :2], np.stack([self._matrix, self._matrix]))
         found = []
-        for number in range(1, steps):
-            along = np.float32(number / steps)
-            a = first[:, :2] + self._moved(pictures[0], pictures[number], ends[0]) @ back
-            b = last[:, :2] + self._moved(pictures[-1], pictures[number], ends[1]) @ back
+        for number in range(start + 1, stop):
+            along = np.float32((number - start) / (stop - start))
+            a = first[:, :2] + self._moved(start, number, at_first)
+            b = last[:, :2] + self._moved(stop, number, at_last)
             found.append(_judged((1 - along) * first + along * last, a, b, along))
         return found
 
-    def _moved(self, source: np.ndarray, target: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """By how much the points of one picture moved until another one, (478, 2) of its pixels."""
-        flow = self._flow.calc(source, target, np.zeros((SIDE, SIDE, 2), np.float32))
-        return cv2.remap(flow, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+    def _moved(self, source: int, target: int, at: np.ndarray) -> np.ndarray:
+        """By how much points of one picture moved until another one: (478, 2), plate pixels."""
+        flow = self._known.get((source, target))
+        if flow is None:
+            pictures, empty = self._pictures, np.zeros((SIDE, SIDE, 2), np.float32)
+            flow = self._known[source, target] = self._search.calc(pictures[source], pictures[target], empty)
+        moved = cv2.remap(flow, at[None, :, 0], at[None, :, 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        return moved @ self._back
 
 
 def _judged(points: np.ndarray, a: np.ndarray, b: np.ndarray, along: np.float32) -> Between:

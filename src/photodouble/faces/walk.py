@@ -33,21 +33,19 @@ def walk(tracker: Tracker, frames: Iterable[Frame]) -> Iterator[tuple[Frame, lis
     Yields:
         Each frame, its picture as 8 bits, and its faces, which `photodouble.faces.track.finish` completes.
     """
-    flow, rest = Flow(), (replace(frame, image=eight_bit(frame.image)) for frame in frames)
+    rest = (replace(frame, image=eight_bit(frame.image)) for frame in frames)
     before: np.ndarray | None = None
     stride = 1
     while group := list(islice(rest, stride)):
         found, smooth = None, len(group) == 1
         if before is not None and not smooth:
-            found, smooth = _stride(tracker, flow, before, group)
+            found, smooth = _stride(tracker, before, group)
         yield from zip(group, found or map(tracker.follow, group), strict=True)
         stride = min(2 * stride if smooth else max(stride // 2, 2), tracker.stride)
         before = group[-1].image
 
 
-def _stride(
-    tracker: Tracker, flow: Flow, before: np.ndarray, group: list[Frame]
-) -> tuple[list[list[Face]] | None, bool]:
+def _stride(tracker: Tracker, before: np.ndarray, group: list[Frame]) -> tuple[list[list[Face]] | None, bool]:
     """Faces of a group of frames after the picture `before`, and whether flow alone gave those between.
 
     None in their place, and the tracker as it was, if the group must be taken frame by frame.
@@ -60,7 +58,7 @@ def _stride(
     state = tracker.save()
     last = tracker.follow(group[-1], len(group))
     looks = tracker.looks
-    filled = _fill_all(tracker, flow, images, start, tracker.held())
+    filled = _fill_all(tracker, images, start, tracker.held())
     if filled is None:
         tracker.restore(state)
         return None, False
@@ -73,7 +71,7 @@ def _stride(
 
 
 def _fill_all(
-    tracker: Tracker, flow: Flow, images: list[np.ndarray], start: dict[int, Landmarks], end: dict[int, Landmarks]
+    tracker: Tracker, images: list[np.ndarray], start: dict[int, Landmarks], end: dict[int, Landmarks]
 ) -> dict[int, list[Landmarks | None]] | None:
     """Landmarks between the first and the last picture by track, None where a face is away; None if flow is no help."""
     if start.keys() - end.keys():
@@ -86,7 +84,8 @@ def _fill_all(
         elif _jumps(first.points, last.points):
             return None
         else:
-            filled[number] = _fill(tracker, flow, images, first, last)
+            flow = Flow(images, first.points, last.points)
+            filled[number] = _fill(tracker, flow, images, 0, len(images) - 1, first, last)
     return filled
 
 
@@ -105,30 +104,29 @@ def _until_lost(
 
 
 def _fill(
-    tracker: Tracker, flow: Flow, images: list[np.ndarray], first: Landmarks, last: Landmarks
+    tracker: Tracker, flow: Flow, images: list[np.ndarray], start: int, stop: int, first: Landmarks, last: Landmarks
 ) -> list[Landmarks | None]:
     """One face's landmarks between two pictures; where flow is not sure the network looks at the middle one."""
-    steps = len(images) - 1
-    if steps < 2:
+    if stop - start < 2:
         return []
-    guesses = flow.between(images, first.points, last.points)
+    guesses = flow.between(start, stop, first.points, last.points)
     if all(guess.sure for guess in guesses):
         made: list[Landmarks | None] = []
         for number, guess in enumerate(guesses, 1):
-            along = number / steps
+            along = number / (stop - start)
             straight = (1 - along) * first.blendshapes + along * last.blendshapes
             blendshapes = straight if guess.straight else tracker.expression(guess.points)
             made.append(Landmarks(guess.points, blendshapes, (1 - along) * first.presence + along * last.presence))
         return made
-    middle = steps // 2
-    seen = tracker.landmarks(images[middle], guesses[middle - 1].points)
+    middle = (start + stop) // 2
+    seen = tracker.landmarks(images[middle], guesses[middle - start - 1].points)
     if seen is None:
-        before = _until_lost(tracker, images[1:middle], first, DOUBTFUL)
-        return [*before, None, *_until_lost(tracker, images[-2:middle:-1], last, DOUBTFUL)[::-1]]
+        before = _until_lost(tracker, images[start + 1 : middle], first, DOUBTFUL)
+        return [*before, None, *_until_lost(tracker, images[stop - 1 : middle : -1], last, DOUBTFUL)[::-1]]
     return [
-        *_fill(tracker, flow, images[: middle + 1], first, seen),
+        *_fill(tracker, flow, images, start, middle, first, seen),
         seen,
-        *_fill(tracker, flow, images[middle:], seen, last),
+        *_fill(tracker, flow, images, middle, stop, seen, last),
     ]
 
 
