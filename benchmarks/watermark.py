@@ -17,6 +17,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 
 from photodouble.media import open_clip
 from photodouble.provenance.watermark_code import payload_of
@@ -94,6 +95,7 @@ def encoded(frames: Frames, codec: str, options: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as container:
         stream = container.add_stream(codec, rate=30, options=options)
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = (side // 2 * 2 for side in frames[0].shape[:2])
         stream.pix_fmt = "yuv420p"
         for image in frames:
@@ -107,7 +109,7 @@ def through(codec: str, options: dict[str, str]) -> Callable[[Frames], Frames]:
     """Encode and decode."""
 
     def attack(frames: Frames) -> Frames:
-        with av.open(io.BytesIO(encoded(frames, codec, options))) as container:
+        with av.open(io.BytesIO(encoded(frames, codec, options)), "r") as container:
             return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
     return attack
@@ -153,7 +155,9 @@ def graded(frames: Frames) -> Frames:
 def jpeg(frames: Frames) -> Frames:
     """One frame, as JPEG of quality 75."""
     _, data = cv2.imencode(".jpg", frames[len(frames) // 2][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 75])
-    return [np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])]
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None
+    return [np.ascontiguousarray(decoded[..., ::-1])]
 
 
 def recorded(frames: Frames) -> Frames:
@@ -163,9 +167,9 @@ def recorded(frames: Frames) -> Frames:
     seen = []
     for image in frames:
         shown = cv2.resize(image, (round(width * 1.3), round(height * 1.3)), interpolation=cv2.INTER_LINEAR)
-        shown = cv2.GaussianBlur(shown, (0, 0), 1.0).astype(np.float32)
-        shown += random.normal(0, 4, shown.shape).astype(np.float32)
-        small = cv2.resize(shown, (round(width * 0.9), round(height * 0.9)), interpolation=cv2.INTER_LINEAR)
+        blurred = cv2.GaussianBlur(shown, (0, 0), 1.0)
+        noisy = blurred + np.asarray(random.normal(0, 4, blurred.shape), np.float32)
+        small = cv2.resize(noisy, (round(width * 0.9), round(height * 0.9)), interpolation=cv2.INTER_LINEAR)
         seen.append(np.clip(np.rint(small), 0, 255).astype(np.uint8))
     return X264(seen)
 
@@ -195,7 +199,7 @@ ATTACKS: dict[str, Callable[[Frames], Frames]] = {
 
 def psnr(clean: Frames, marked: Frames) -> float:
     """dB over all frames and channels."""
-    errors = [float(np.mean(np.square(a.astype(np.float32) - b))) for a, b in zip(clean, marked, strict=True)]
+    errors = [np.mean(np.square(np.subtract(a, b, dtype=np.float32))) for a, b in zip(clean, marked, strict=True)]
     return float(10 * np.log10(255**2 / np.mean(errors)))
 
 

@@ -38,6 +38,11 @@ class LedgerEntry:
     when: str = ""
 
 
+def ledgers(project: Path, home: Path) -> tuple[Path, Path]:
+    """The ledgers of a project folder and of a user's settings folder."""
+    return project / LEDGER, home / LEDGER
+
+
 def payload_for(parts: Sequence[str], ledgers: Sequence[Path]) -> int:
     """The identifier (24 bits) of a piece of work, written down in the ledgers that do not have it yet.
 
@@ -80,6 +85,16 @@ def publish(identifier: int, output: Path, manifest: str, ledgers: Sequence[Path
         raise BadInput(f"No ledger holds the identifier {identifier:06x}: convert the plate again.")
     for path in ledgers:
         add(path, LedgerEntry(identifier, key, output.name, manifest))
+
+
+def manifest_digest(output: Path) -> str:
+    """SHA-256 (hex) of what holds an output's manifest: its sidecar, or the file; of a folder, its first picture's."""
+    if output.is_dir():
+        pictures = sorted(file for file in output.iterdir() if file.suffix != ".c2pa" and file.name[0] != ".")
+        output = pictures[0]
+    beside = output.with_suffix(".c2pa")
+    with open(beside if beside.is_file() else output, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def look_up(identifier: int, ledgers: Sequence[Path]) -> LedgerEntry | None:

@@ -47,16 +47,38 @@ def embed(image: np.ndarray, frame_index: int, identifier: int, masked_by: np.nd
     """
     guide = image if masked_by is None else masked_by
     height, width = image.shape[:2]
-    mask = _strength(guide) * np.float32(sign(frame_index))
-    mark = cv2.multiply(
-        cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), _pattern(height, width, identifier)
-    )
+    mark = _mark(to_luma(_reduced(guide)), height, width, frame_index, identifier)
     if image.dtype == np.float32:
         return _to_linear(image, guide, mark)
     if image.dtype == np.uint16:
         mark *= np.float32(257)
-    added = cv2.merge([mark, mark, mark])
-    return cv2.add(image, added, dtype=cv2.CV_8U if image.dtype == np.uint8 else cv2.CV_16U)
+    return cv2.add(image, cv2.merge([mark, mark, mark]), dtype=cv2.CV_8U if image.dtype == np.uint8 else cv2.CV_16U)
+
+
+def embed_luma(
+    plane: np.ndarray,
+    frame_index: int,
+    identifier: int,
+    bits: int = 8,
+    full_range: bool = False,
+    masked_by: np.ndarray | None = None,
+) -> np.ndarray:
+    """The luma plane of a YUV picture with the mark, as `embed` would change it: chroma stays as it is.
+
+    Args:
+        plane: H x W Y' code values of the upright picture: uint8, or uint16 of `bits` bits.
+        frame_index, identifier, masked_by: as for `embed`.
+        bits: of the code values.
+        full_range: whether black is 0 and white the largest value (else 16 and 235, times 2 to the bits beyond 8).
+    """
+    step = 1 << (bits - 8)
+    black, scale = (0, ((1 << bits) - 1) / 255) if full_range else (16 * step, 219 * step / 255)
+    small = _reduced(plane if masked_by is None else masked_by).astype(np.float32)
+    luma = np.clip((small - np.float32(black)) / np.float32(scale), 0, 255)
+    mark = _mark(luma, plane.shape[0], plane.shape[1], frame_index, identifier) * np.float32(scale)
+    if plane.dtype == np.uint8:
+        return cv2.add(plane, mark, dtype=cv2.CV_8U)
+    return np.minimum(cv2.add(plane, mark, dtype=cv2.CV_16U), (1 << bits) - 1).astype(np.uint16)
 
 
 def sign(frame_index: int) -> float:
@@ -89,17 +111,27 @@ def spectrum(radius: np.ndarray, shorter: int) -> np.ndarray:
     return (falls / radius).astype(np.float32)
 
 
-def _strength(guide: np.ndarray) -> np.ndarray:
-    """A small H' x W' float32 picture: 8-bit levels of the mark (RMS) that the guide's detail hides."""
+def _mark(luma: np.ndarray, height: int, width: int, frame_index: int, identifier: int) -> np.ndarray:
+    """What is to be added: H x W float32, 8-bit levels. `luma`: the reduced picture that hides it."""
+    strength = _strength(luma, min(height, width)) * np.float32(sign(frame_index))
+    wide = cv2.resize(strength, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.multiply(wide, _pattern(height, width, identifier), dst=wide)
+
+
+def _reduced(guide: np.ndarray) -> np.ndarray:
+    """The picture with a shorter side of at most 160 pixels: detail is looked for at one scale in all sizes."""
     height, width = guide.shape[:2]
     scale = max(1.0, min(height, width) / 160)
-    size = max(2, round(width / scale)), max(2, round(height / scale))
-    luma = to_luma(cv2.resize(guide, size, interpolation=cv2.INTER_AREA))
+    return cv2.resize(guide, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
+
+
+def _strength(luma: np.ndarray, shorter: int) -> np.ndarray:
+    """How strong the mark may be (RMS, 8-bit levels) where the reduced picture, of a frame of this size, is `luma`."""
     detail = cv2.absdiff(luma, cv2.GaussianBlur(luma, (0, 0), 1.5))
     detail = cv2.GaussianBlur(detail, (0, 0), 2.5)
     strength = np.minimum(np.float32(MASKING) * detail + np.float32(FLAT), np.float32(BUSY))
     strength *= np.clip(luma / np.float32(DARK), np.float32(BLACK), 1)
-    share = min(1.0, max(LEAST, SMALL / min(height, width)))
+    share = min(1.0, max(LEAST, SMALL / shorter))
     return strength * np.float32(share * min(1.0, MOST / float(np.sqrt(np.mean(np.square(strength))))))
 
 
