@@ -16,7 +16,7 @@ from photodouble.errors import BadInput, Refused
 from photodouble.faces import Embedder, FaceSet, find_faces
 from photodouble.media import ClipWriter, open_clip, read_mattes
 from photodouble.project import init_project
-from photodouble.provenance import label_region, read_manifest
+from photodouble.provenance import embed, label_region, ledgers, look_up, manifest_digest, read_manifest, read_watermark
 from photodouble.stages import extract
 from photodouble.stages.convert import ConvertConfig, run
 from photodouble.stages.events import Progress, Result, Started
@@ -94,9 +94,11 @@ def test_the_result_tells_what_was_made(converted):
     assert values["seconds"] > 0
 
 
-def test_nothing_outside_the_matte_changes(converted, plate):
-    config, _ = converted
-    before, after, mattes = images(plate), images(config.output), list(read_mattes(config.matte))
+def test_nothing_but_the_watermark_changes_outside_the_matte(converted, plate):
+    config, events = converted
+    identifier = int(events[-1].values["watermark"], 16)
+    before = [embed(image, index, identifier) for index, image in enumerate(images(plate))]
+    after, mattes = images(config.output), list(read_mattes(config.matte))
     assert len(before) == len(after) == len(mattes) == FRAMES
     for one, other, matte in zip(before, after, mattes, strict=True):
         assert (one[matte == 0] == other[matte == 0]).all()
@@ -147,6 +149,19 @@ def test_output_and_matte_are_marked_and_recorded(converted, ready):
     record = RenderRecord.load(ready, config.output)
     assert (record.frames, record.wanted, record.replaced) == (FRAMES, "ada", "double")
     assert record.label_box is None
+    entry = look_up(record.watermark, ledgers(ready.root, Path("none"))[:1])
+    assert (entry.output, entry.manifest) == ("out.mkv", manifest_digest(config.output))
+
+
+def test_the_watermark_is_read_off_the_output(converted):
+    config, events = converted
+    found = read_watermark(open_clip(config.output))
+    assert f"{found.identifier:06x}" == events[-1].values["watermark"]
+    assert not read_watermark(open_clip(config.plate)).detected
+
+
+def test_no_working_file_is_left(converted, ready):
+    config, _ = converted
     assert not [item for item in ready.render(config.output).iterdir() if "unsigned" in item.name]
 
 
@@ -164,7 +179,8 @@ def test_another_plate_with_gaps_and_a_research_basis(tmp_path, ready, gapped, p
     for index, (one, other, matte) in enumerate(zip(images(gapped), images(output), mattes, strict=True)):
         label = np.zeros(matte.shape, bool)
         label[y0:y1, x0:x1] = True
-        assert (one[~label & (matte == 0)] == other[~label & (matte == 0)]).all()
+        outside = ~label & (matte == 0)
+        assert (embed(one, index, int(values["watermark"], 16))[outside] == other[outside]).all()
         assert abs(one[label].astype(int) - other[label]).mean() > 20
         assert (matte.max() == 0) == (index in GAP)
     assert times(output) == times(gapped)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from photodouble.errors import BadInput
-from photodouble.provenance import Marking, finish
+from photodouble.provenance import Marking, embed, finish
 from photodouble.stages.events import Result
 from photodouble.stages.inspect import InspectConfig, run
 
@@ -40,13 +40,22 @@ def test_a_clip_before_and_after_marking_and_after_one_byte(small_plate: Path, t
     assert values["verdict"] == "marked as altered"
     assert values["manifest"]["consent"] == ["ab" * 32]
     assert (values["manifest"]["trusted"], values["manifest"]["basis"]) == (True, "synthetic")
-    assert values["watermark"]["detected"] is None and values["forensic"] is None
+    assert values["watermark"]["detected"] is False and values["forensic"] is None
     data = bytearray(output.read_bytes())
     data[len(data) // 2] ^= 1
     output.write_bytes(data)
     values = inspect(output)
     assert (values["verdict"], values["manifest"]["state"]) == ("mark found but broken", "tampered")
     assert "mismatch" in values["manifest"]["reason"]
+
+
+def test_the_watermark_is_still_there_without_the_manifest(portraits, tmp_path: Path) -> None:
+    picture = cv2.resize(cv2.imread(str(portraits[0])), (320, 320), interpolation=cv2.INTER_AREA)
+    path = tmp_path / "copy.jpg"
+    assert cv2.imwrite(str(path), embed(picture, 0, 0xABC123), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    found = inspect(path)["watermark"]
+    assert (found["detected"], found["identifier"], found["frames"]) == (True, "abc123", 1)
+    assert 0.999 < found["confidence"] <= 1
 
 
 def test_a_folder_is_as_good_as_its_worst_picture(tmp_path: Path) -> None:

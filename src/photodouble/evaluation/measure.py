@@ -17,6 +17,7 @@ from photodouble.evaluation.pixels import Box
 from photodouble.evaluation.quality import PRESENT, Figure, Quality, summarise
 from photodouble.faces import Embedder, FaceSet, Landmarker, Landmarks, Roi, outline_matte, pose
 from photodouble.media import Clip, Frame, open_clip
+from photodouble.provenance import embed
 
 EMBEDDED = 300  # the encoder costs most: of a longer clip it sees every second, third ... frame, evenly
 FLOW_EVERY = 4
@@ -42,6 +43,7 @@ def measure(
     replaced: np.ndarray | None = None,
     ignore: Sequence[Box] = (),
     rows: Mapping[int, int] | None = None,
+    watermark: int | None = None,
 ) -> Quality:
     """Measure a render on the pixels that were written. Memory: some 2 kB a frame besides a few pictures.
 
@@ -53,11 +55,13 @@ def measure(
         wanted, replaced: embeddings of the two people, (n, 128) or a mean (128,); None: the plate's own faces.
         ignore: boxes x0, y0, x1, y1 that were changed on purpose (the visible label).
         rows: frame index -> row of `faces` that was replaced; None: `plate_rows(faces)`.
+        watermark: the identifier in the output's watermark: pixels are compared with the plate's as they are when it
+            bears the same mark, so that only other changes count; None: the output has none.
 
     Raises:
         BadInput: a clip cannot be read, or the clips do not fit each other.
     """
-    steps = measuring(plate, output, matte, faces, wanted, replaced, ignore, rows)
+    steps = measuring(plate, output, matte, faces, wanted, replaced, ignore, rows, watermark)
     while True:
         try:
             next(steps)
@@ -74,6 +78,7 @@ def measuring(
     replaced: np.ndarray | None = None,
     ignore: Sequence[Box] = (),
     rows: Mapping[int, int] | None = None,
+    watermark: int | None = None,
 ) -> Generator[int, None, Quality]:
     """`measure` step by step: yields the number of frames done, and returns the Quality."""
     plates, outputs = open_clip(plate), open_clip(output)
@@ -117,9 +122,10 @@ def measuring(
             lag = row["time"] - float(shot.pts * shot.time_base)
             start = lag if start is None else start
             row["lag"] = lag - start
-            row |= pixel_row(shot.image, result.image, cover, points, ignore, before if k % FLOW_EVERY == 0 else None)
+            still = shot.image if watermark is None else embed(shot.image, shot.index, watermark)
+            row |= pixel_row(still, result.image, cover, points, ignore, before if k % FLOW_EVERY == 0 else None)
             waiting.append((row, points, future))
-            before = shot.image, result.image
+            before = still, result.image
             while len(waiting) > AHEAD:
                 yield settle()
         while waiting:

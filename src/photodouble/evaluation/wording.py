@@ -145,7 +145,8 @@ HOW = {
     "Steadiness": "Length of the landmarks' second difference over three frames, median, over the plate's.",
     "Seam": "Colour difference between points just inside and just outside the line where the matte is 0.5, less "
     "that of the plate at the same points.",
-    "Untouched": "Pixels whose matte is exactly 0, apart from the visible label. With a codec that loses detail this "
+    "Untouched": "Pixels whose matte is exactly 0, apart from the visible label, against the plate with the same "
+    "watermark. With a codec that loses detail this "
     "shows what the codec changed, and there is no target.",
     "Flicker": "Every fourth frame is compared with the frame before it, moved along the plate's optical flow.",
 }

@@ -4,6 +4,7 @@ The output, its matte and its record appear under their names only when they are
 """
 
 import hashlib
+import os
 import shutil
 import time
 from collections import deque
@@ -13,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +30,18 @@ from photodouble.generators import Drawn, Generator, PlateFace, load_generator
 from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.project import Project, open_project
-from photodouble.provenance import Marking, draw_label, finish, label_region
+from photodouble.provenance import (
+    Marking,
+    draw_label,
+    embed,
+    finish,
+    label_region,
+    ledgers,
+    manifest_digest,
+    payload_for,
+    publish,
+)
+from photodouble.provenance.signer import config_home
 from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.extract import extract_faces
@@ -70,6 +82,15 @@ class ConvertConfig:
     matte: Path | None = None
 
 
+class Finished(NamedTuple):
+    """A frame with the wanted face, the plate's picture, the matte, and whether a face was drawn."""
+
+    frame: Frame
+    plate: np.ndarray
+    matte: np.ndarray
+    drawn: bool
+
+
 def run(config: ConvertConfig) -> Iterator[Event]:
     """Render the plate.
 
@@ -103,11 +124,16 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     label = any(record.basis == "research" for record in records.values())
     unsigned = folder / f"unsigned{config.output.suffix}"
     matte = folder / "matte.mkv"
+    books = ledgers(project.root, config_home(os.environ))
+    consents = sorted(digest(record) for record in records.values())
+    work = [_film(clip), config.output.name, generator.model_digest or "", *consents]
+    identifier = payload_for(work, books)
     frames = drawn = 0
     try:
         with ClipWriter(unsigned, clip, config.codec) as writer, MatteWriter(matte, clip) as mattes:
-            for frame, cover, done in _composited(clip, shot, generator, hands):
-                writer.write(replace(frame, image=draw_label(frame.image)) if label else frame)
+            for frame, plate, cover, done in _composited(clip, shot, generator, hands):
+                image = draw_label(frame.image) if label else frame.image
+                writer.write(replace(frame, image=embed(image, frame.index, identifier, plate)))
                 mattes.write(cover, frame)
                 frames, drawn = frames + 1, drawn + done
                 if frames % 4 == 0:
@@ -117,6 +143,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             yield Warned(STAGE, sentence)
         marking = mark(records, config.output, config.plate, generator.model_digest)
         finish(unsigned, config.output, marking)
+        publish(identifier, config.output, manifest_digest(config.output), books)
     finally:
         remove(unsigned)
     if config.matte:
@@ -135,6 +162,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         matte=matte,
         source=str(clip.path),
         label_box=label_region(clip.width, clip.height) if label else None,
+        watermark=identifier,
         consent={name: _told(record) for name, record in records.items()},
         frames=frames,
         seconds={STAGE: seconds},
@@ -147,6 +175,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             "matte": str(config.matte or matte),
             "model": config.model,
             "codec": writer.codec,
+            "watermark": f"{identifier:06x}",
             "frames": frames,
             "frames_with_face": len(rows),
             "faces_drawn": drawn,
@@ -222,16 +251,21 @@ def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, folder: Path) -> St
     return hands
 
 
+def _film(clip: Clip) -> str:
+    """The plate's name and its files' sizes: enough to tell it from others, whatever machine it lies on."""
+    return " ".join([clip.path.name, *(str(file.stat().st_size) for file in clip.files or [clip.path])])
+
+
 def _state(files: Sequence[Path]) -> str:
     """Changes when one of the files does."""
     known = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
 
 
-def _composited(clip: Clip, shot: Shot, generator: Generator, hands: Hands) -> Iterator[tuple[Frame, np.ndarray, bool]]:
-    """Each frame of the plate, finished, with its matte and whether a face was drawn; others draw ahead of its use."""
+def _composited(clip: Clip, shot: Shot, generator: Generator, hands: Hands) -> Iterator[Finished]:
+    """Each frame of the plate, finished; others draw ahead of its use."""
     most = max(1, min(generator.batch, HELD // (3 * clip.width * clip.height)))
-    pending: deque[Future[list[tuple[Frame, np.ndarray, bool]]]] = deque()
+    pending: deque[Future[list[Finished]]] = deque()
     with ThreadPoolExecutor(DRAWERS) as pool:
         for some in _batches(_walk(clip, shot), most):
             pending.append(pool.submit(_finished, some, generator, hands))
@@ -257,23 +291,21 @@ def _batches(
         yield waiting
 
 
-def _finished(
-    waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands
-) -> list[tuple[Frame, np.ndarray, bool]]:
+def _finished(waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands) -> list[Finished]:
     drawn = iter(generator.draw([face for _, face in waiting if face is not None]))
     return [
-        (frame, np.zeros(frame.image.shape[:2], np.float32), False)
+        Finished(frame, frame.image, np.zeros(frame.image.shape[:2], np.float32), False)
         if face is None
         else _into(frame, face, next(drawn), hands)
         for frame, face in waiting
     ]
 
 
-def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands) -> tuple[Frame, np.ndarray, bool]:
+def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands) -> Finished:
     x0, y0, x1, y1 = face.box
     cover = hands.matte(frame.index, face.image)[y0:y1, x0:x1] if len(hands.rows(frame.index)) else None
     done = composite(frame.image, drawn.picture, drawn.landmarks, face.box, cover, drawn.opacity)
-    return replace(frame, image=done.image), done.matte, True
+    return Finished(replace(frame, image=done.image), frame.image, done.matte, True)
 
 
 def _walk(clip: Clip, shot: Shot) -> Iterator[tuple[Frame, PlateFace | None]]:

@@ -25,6 +25,7 @@ class RenderRecord:
         source: name of the plate in `faces`; None: that set holds nothing else.
         model, codec: names.
         label_box: x0, y0, x1, y1 of the visible label, None where there is none.
+        watermark: the identifier in the watermark, 24 bits; None where there is none.
         settings: name -> value, as the report shows them.
         consent: identity -> its record's basis, reference and digest.
         frames: number of frames written. seconds: stage -> seconds it took.
@@ -44,6 +45,7 @@ class RenderRecord:
     person: int | None = None
     source: str | None = None
     label_box: tuple[int, int, int, int] | None = None
+    watermark: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     consent: dict[str, dict[str, str]] = field(default_factory=dict)
     frames: int = 0

@@ -103,6 +103,7 @@ def measured(
         better_half(wanted),
         ignore=[record.label_box] if record.label_box else [],
         rows=plate_rows(faces, record.person, record.source),
+        watermark=record.watermark,
     )
     try:
         while True:
@@ -188,6 +189,8 @@ def _marks(record: RenderRecord, output: Path) -> dict[str, str]:
             marks["signed by"] = found.signer
         if found.consent:
             marks["names consent"] = ", ".join(digest[:12] for digest in found.consent)
+    if record.watermark is not None:
+        marks["watermark"] = f"{record.watermark:06x}"
     if record.label_box:
         marks["visible label"] = "at {}, {} to {}, {}".format(*record.label_box)
     return marks
