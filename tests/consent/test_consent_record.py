@@ -76,10 +76,13 @@ def test_the_digest_does_not_depend_on_how_the_file_is_laid_out(history: list[Co
     laid_out = "\n\n".join([*lines[:start], *reversed([line for line in lines[start:] if line])])
     assert digest(parse(laid_out.encode(), PATH)[0]) == digest(first)
     # Outputs that are out in the world lead back to their records by it, so these bytes may never change.
-    assert canonical(first) == (
-        f'{{"basis":"release","fingerprint":"{fingerprint(key.public)}","key":"{key.public}","kind":"consent",'
-        '"name":"ada","recorded_at":"2026-08-01T12:30:00+00:00","recorded_by":"Eva","reference":"12"}'
-    ).encode()
+    assert (
+        canonical(first)
+        == (
+            f'{{"basis":"release","fingerprint":"{fingerprint(key.public)}","key":"{key.public}","kind":"consent",'
+            '"name":"ada","recorded_at":"2026-08-01T12:30:00+00:00","recorded_by":"Eva","reference":"12"}'
+        ).encode()
+    )
     assert digest(first) == hashlib.sha256(canonical(first)).hexdigest()
 
 

@@ -84,7 +84,7 @@ def trusted(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     path = _list(environment)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise BadInput(f"The list of trusted keys {path} cannot be read: correct it, or remove it.") from error
