@@ -7,6 +7,7 @@ the record. What is compared is the cosine between a face's SFace embedding (`fa
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -15,9 +16,9 @@ import numpy as np
 from photodouble.consent.ledger import bind, history, references
 from photodouble.consent.record import Picture, decode_embedding, encode_embedding
 from photodouble.errors import BadInput, Refused
-from photodouble.faces import FaceSet, find_faces
+from photodouble.faces import FaceSet, Tracker
 from photodouble.files import write_bytes
-from photodouble.media import read_picture
+from photodouble.media import Frame, read_picture
 from photodouble.media.colour import to_depth
 from photodouble.project import Project
 
@@ -86,9 +87,10 @@ def read_pictures(files: Sequence[Path]) -> tuple[Picture, ...]:
     """
     found = []
     first: np.ndarray | None = None
+    tracker = Tracker()
     for file in files:
         image = np.ascontiguousarray(to_depth(read_picture(file), np.uint8)[..., :3])
-        faces = find_faces(image)
+        faces = tracker.look(Frame(image, 0, 0, Fraction(1)))
         if not faces:
             raise BadInput(f"No face was found in {file}: give a picture that shows the person's face.")
         largest = max(faces, key=lambda face: float(np.prod(face.box[2:] - face.box[:2])))
