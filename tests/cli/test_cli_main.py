@@ -202,7 +202,7 @@ def test_consent_is_shown_withdrawn_and_verified(project, capsys):
     path = project.consent("ada")
     path.write_text(path.read_text().replace("letter of May", "letter of June"))
     assert main(["consent", "verify", *place]) == 3
-    assert "not what was" in capsys.readouterr().out
+    assert "is not what was signed" in " ".join(capsys.readouterr().out.split())
     for what, wrong in (("show", known[:4]), ("show", "f" * 64), ("verify", "nobody"), ("withdraw", "nobody")):
         assert main(["consent", what, wrong, *place]) == 2
     assert main(["consent", "keys", *place, "--json"]) == 0

@@ -243,7 +243,7 @@ def verify(project: Project, name: str) -> list[str]:
     found = [f"{path}: {fault}." for fault in faults(there)]
     if there[0].name != name:
         found.append(f"{path} is of {there[0].name!r}, not of {name!r}.")
-    if seen.was_cut(path, there):
+    if not found and seen.was_cut(path, there):
         found.append(f"{path} has lost entries that were there: put back a copy that has them.")
     listed = trusted()
     known = {*listed, own_public()}
