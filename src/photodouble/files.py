@@ -5,11 +5,23 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from photodouble.errors import BadInput
+
+
+def config_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """Folder of this user's photodouble settings: `PHOTODOUBLE_HOME`, or the platform's place for such."""
+    if chosen := environment.get("PHOTODOUBLE_HOME"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "photodouble"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "photodouble"
+    return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "photodouble"
 
 
 def explain(error: OSError, path: Path) -> BadInput:

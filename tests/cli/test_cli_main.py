@@ -14,8 +14,13 @@ CONTRACT = {
     "demo": "--output --minutes",
     "swap": "--to --output --minutes --model --basis --reference --codec --matte",
     "init": "",
-    "consent add": "--basis --reference --document --scope --expires",
+    "consent add": "--basis --reference --document --scope --valid-from --expires --production --territory --media "
+    "--picture --document-sha256 --by --key",
     "consent list": "",
+    "consent show": "",
+    "consent withdraw": "--reason --document --by --key",
+    "consent verify": "",
+    "consent keys": "--trust --called",
     "extract": "--identity",
     "train": "--from --to --model --minutes --init --add",
     "pretrain": "--output --model --minutes --images --basis --reference",
@@ -175,6 +180,33 @@ def test_consent_is_added_and_listed(project, capsys):
     assert told["eve"]["holds"] is True
     assert main(["consent", "list", *place]) == 0
     assert "contract 12" in capsys.readouterr().out
+
+
+def test_consent_is_shown_withdrawn_and_verified(project, capsys):
+    place = ["--project", str(project.root)]
+    assert main(["consent", "show", "ada", *place, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    known = shown["entries"][0]["digest"]
+    assert (shown["name"], shown["holds"], len(shown["entries"])) == ("ada", True, 1)
+    assert main(["consent", "withdraw", "ada", "--reason", "letter of May", "--by", "Eva", *place]) == 0
+    assert "letter of May" in capsys.readouterr().out
+    assert main(["consent", "show", known[:8], *place]) == 0
+    told = capsys.readouterr().out
+    assert known in told and "was withdrawn" in told and max(map(len, told.splitlines())) < 400
+    assert main(["consent", "show", "ada", *place]) == 0
+    assert "letter of May" in capsys.readouterr().out
+    assert main(["consent", "verify", *place, "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["verified"]}
+    assert rows["ada"].items() >= {"whole": True, "holds": False, "entries": 2}.items()
+    assert [signer["is"] for signer in rows["ada"]["signed_by"]] == ["own"]
+    path = project.consent("ada")
+    path.write_text(path.read_text().replace("letter of May", "letter of June"))
+    assert main(["consent", "verify", *place]) == 3
+    assert "is not what was signed" in " ".join(capsys.readouterr().out.split())
+    for what, wrong in (("show", known[:4]), ("show", "f" * 64), ("verify", "nobody"), ("withdraw", "nobody")):
+        assert main(["consent", what, wrong, *place]) == 2
+    assert main(["consent", "keys", *place, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["key"]) == 64
 
 
 def test_inspect_says_that_an_unmarked_clip_is_unmarked(small_plate, capsys):

@@ -92,8 +92,8 @@ def test_lite_from_three_stills_and_again_and_with_another_person(tmp_path, smal
     assert again["training"]["images"] == values["training"]["images"]
     before[output] = sha256(output)
     other = weights.path("person_p005_portrait")
-    assert main([str(word) for word in ("swap", small_plate, "--to", other, *words)]) == 2
-    assert "another person's faces than those of actor" in capsys.readouterr().err
+    assert main([str(word) for word in ("swap", small_plate, "--to", other, *words)]) == 3
+    assert "is the person in the consent record of 'actor'" in capsys.readouterr().err
     assert before == {path: sha256(path) for path in before}
 
 

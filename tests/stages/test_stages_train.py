@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from photodouble import weights
-from photodouble.consent import digest, require
+from photodouble.consent import add_record, digest, require
 from photodouble.errors import BadInput, Refused
 from photodouble.stages import extract
 from photodouble.stages.events import Preview, Progress, Result, Started, Warned
@@ -152,6 +152,7 @@ def test_a_model_of_other_identities_is_left_alone(model):
 def test_a_model_of_another_person_of_the_same_name_is_left_alone(model):
     """`swap` calls everybody by the same two names."""
     other = [weights.path("person_p005_portrait")]
+    add_record(model, "ada", "synthetic", "another agreement, of another person")  # else extract would refuse
     list(extract.run(extract.ExtractConfig(model.root, "ada", other)))
     before = bytes_of(model.model("lite"))
     with pytest.raises(BadInput, match="another person's faces than those of ada") as told:

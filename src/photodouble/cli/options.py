@@ -129,6 +129,38 @@ Expires = Annotated[
     datetime | None,
     typer.Option("--expires", metavar="DATE", formats=["%Y-%m-%d"], help="The last day, like 2030-12-31."),
 ]
+ValidFrom = Annotated[
+    datetime | None,
+    typer.Option("--valid-from", metavar="DATE", formats=["%Y-%m-%d"], help="The first day, like 2026-01-31."),
+]
+Production = Annotated[
+    str, typer.Option("--production", metavar="TEXT", help="The film or campaign it is for.", show_default=False)
+]
+Territory = Annotated[str, typer.Option("--territory", metavar="TEXT", help="Where it holds.", show_default=False)]
+Media = Annotated[str, typer.Option("--media", metavar="TEXT", help="Cinema, online, ...", show_default=False)]
+Pictures = Annotated[
+    list[Path] | None,
+    typer.Option("--picture", metavar="FILE...", help="The person alone; default: the first faces extracted."),
+]
+DocumentHash = Annotated[
+    str | None,
+    typer.Option("--document-sha256", metavar="HEX", help="Of an agreement that is kept elsewhere: no copy is made."),
+]
+RecordedBy = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who records it; default: the user logged in.")
+]
+ConsentKey = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="Ed25519 key in PEM that signs; default: your own.")
+]
+NameOrDigest = Annotated[
+    str, typer.Argument(metavar="NAME|DIGEST", help="An identity, or 6 digits or more of an entry's digest.")
+]
+OptionalName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="One identity; default: all.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, in words.", show_default=False)]
+Trust = Annotated[
+    str | None, typer.Option("--trust", metavar="KEY", help="A public key: 64 hex digits, or a PEM file.")
+]
+Called = Annotated[str, typer.Option("--called", metavar="TEXT", help="Whose key it is.", show_default=False)]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: what every stage needs.")]
 
 
@@ -165,10 +197,18 @@ class Command(TyperCommand):
 class ManySources(Command):
     """A command whose `--to` takes every file name up to the next option, as the shell expands `--to stills/*.png`."""
 
+    many = "--to"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Repeat `--to` before each of its values, then parse as usual."""
+        """Repeat the option before each of its values, then parse as usual."""
         valued = {name for param in self.params for name in param.opts if not getattr(param, "is_flag", False)}
-        return super().parse_args(ctx, repeat_option(args, "--to", {name for name in valued if name[:1] == "-"}))
+        return super().parse_args(ctx, repeat_option(args, self.many, {name for name in valued if name[:1] == "-"}))
+
+
+class ManyPictures(ManySources):
+    """A command whose `--picture` takes many files."""
+
+    many = "--picture"
 
 
 def repeat_option(arguments: Iterable[str], option: str, valued: set[str]) -> list[str]:

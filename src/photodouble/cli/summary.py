@@ -22,6 +22,14 @@ def show(values: Mapping[str, Any], console: Console) -> None:
         console.print(weights(values["weights"]))
     elif isinstance(values.get("consent"), list):
         console.print(records(values["consent"]))
+    elif "verified" in values:
+        console.print(verified(values["verified"]))
+    elif "entries" in values:
+        entries(values, console)
+    elif "kind" in values and "digest" in values:
+        facts(entry(values), console)
+    elif "trusted" in values and "fingerprint" in values:
+        keys(values, console)
     elif "verdict" in values:
         facts(inspection(values), console)
     else:
@@ -112,6 +120,48 @@ def records(rows: Sequence[Mapping[str, Any]]) -> Group:
         cells = [clean(words(row.get(key))) for key in ("name", "basis", "reference", "expires")]
         table.add_row(*cells, Text("yes", "green") if row["holds"] else Text("no", "bold red"))
     return Group(table, *(Text(clean(row["reason"])) for row in rows if row.get("reason")))
+
+
+def verified(rows: Sequence[Mapping[str, Any]]) -> Group:
+    """Whether each identity's records are as they were signed, what is wrong with them, and who signed."""
+    if not rows:
+        return records(())
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in ("name", "entries", "as signed", "holds", "signed by"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        marks = [Text("yes", "green") if row[key] else Text("no", "bold red") for key in ("whole", "holds")]
+        who = ", ".join(f"{signer['fingerprint'][:16]} ({signer['is']})" for signer in row["signed_by"])
+        table.add_row(clean(row["name"]), number(row["entries"]), *marks, clean(who or "-"))
+    told = [text for row in rows for text in (row["problems"] or [row["reason"]]) if text]
+    return Group(table, *(Text(clean(text)) for text in told))
+
+
+def entries(values: Mapping[str, Any], console: Console) -> None:
+    """An identity's consent: whether it holds, and its entries, the newest last."""
+    head = {key: values[key] for key in ("name", "file", "holds", "reason")}
+    head["bound_to"] = ", ".join(values["pictures"]) or "nobody's face yet"
+    facts({key: value for key, value in head.items() if value is not None}, console)
+    for one in values["entries"]:
+        console.print()
+        facts(entry({key: value for key, value in one.items() if key != "name"}), console)
+
+
+def entry(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a consent record's entry says, without what is empty; pictures by their names."""
+    told = {key: value for key, value in values.items() if value not in (None, [])}
+    if "pictures" in told:
+        told["pictures"] = ", ".join(picture["file"] for picture in told["pictures"])
+    return told
+
+
+def keys(values: Mapping[str, Any], console: Console) -> None:
+    """This user's key, and whom this user trusts."""
+    facts({key: values[key] for key in ("key", "fingerprint")}, console)
+    if not values["trusted"]:
+        console.print("No key is listed as trusted: every valid signature is accepted, and 'verify' tells whose it is.")
+    for row in values["trusted"]:
+        console.print(Text(f"trusted  {row['key']}  {clean(row['name'])}"), soft_wrap=True)
 
 
 def weights(rows: Sequence[Mapping[str, Any]]) -> Table:

@@ -1,25 +1,43 @@
-"""Who allowed what: consent records and the policy gate that stages ask before they work."""
+"""Who allowed what: consent records and the policy gate that stages ask before they work.
 
-from photodouble.consent.record import (
-    BASES,
-    ConsentRecord,
+`binding` (whose face it is) and `policy` (the gate) load networks' runtimes, so they are imported by name.
+"""
+
+from photodouble.consent.history import faults, in_force
+from photodouble.consent.ledger import (
     add_record,
-    check_name,
-    digest,
-    earlier_records,
+    bind,
+    find,
+    history,
+    names,
     read_record,
-    records,
+    references,
     require,
+    require_known,
+    require_model,
+    verify,
+    withdraw,
 )
+from photodouble.consent.record import BASES, ConsentRecord, Picture, check_name, digest
 
 __all__ = [
     "BASES",
     "ConsentRecord",
+    "Picture",
     "add_record",
+    "bind",
     "check_name",
     "digest",
-    "earlier_records",
+    "faults",
+    "find",
+    "history",
+    "in_force",
+    "names",
     "read_record",
-    "records",
+    "references",
     "require",
+    "require_known",
+    "require_model",
+    "verify",
+    "withdraw",
 ]

@@ -1,25 +1,24 @@
-"""Consent records: who allowed what, on which basis, and the paper that says so.
+"""One consent record: what it says, its digest, and what a well-formed one looks like.
 
-A record is an index to a contract, not the contract: one small TOML file per identity, `identities/NAME/consent.toml`.
-Its digest goes into the manifest of every output, so that an output leads back to the record.
+A record is an index to a contract, not the contract. An identity's records, oldest first, are one file
+(`history.py`): a statement of consent, pictures that bind it to a person, a withdrawal. Each is signed and holds the
+digest of the one before.
 """
 
+import base64
+import binascii
 import hashlib
 import json
 import re
-import shutil
-import tomllib
 import unicodedata
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, fields
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import tomlkit
+import numpy as np
 
-from photodouble.errors import BadInput, Refused
-from photodouble.files import atomic, explain, write_bytes
-from photodouble.project import Project
+from photodouble.errors import BadInput
 
 BASES = {
     "release": "the person signed a release",
@@ -27,37 +26,77 @@ BASES = {
     "synthetic": "the person does not exist",
     "research": "research or private evaluation, not for publication; every output carries a visible label",
 }
-VERSION = 1
-LARGEST = 65_536  # bytes; a record is about 500
+CONSENT, BINDING, WITHDRAWAL = "consent", "binding", "withdrawal"
+KINDS = (CONSENT, BINDING, WITHDRAWAL)
+EMBEDDING = 128
+LONGEST = 4000  # characters of a text; the contract itself is a document
+MOST_PICTURES = 64
 _RESERVED = re.compile(r"(?i)^(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")  # device names on Windows
-_DIGEST = re.compile(r"^[0-9a-f]{64}$")
+_HEX64, _HEX128 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{128}")
+_DATES = ("valid_from", "expires")
+_HASHES = ("document_sha256", "of", "previous", "key", "fingerprint")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the person.
+
+    Attributes:
+        file: its name. sha256: of the file, 64 lower-case hex digits.
+        embedding: SFace's vector of the face in it (see `faces.embedding`): 128 little-endian float16 in base64.
+    """
+
+    file: str
+    sha256: str
+    embedding: str
 
 
 @dataclass(frozen=True)
 class ConsentRecord:
-    """Who allowed what.
+    """One entry of an identity's history.
 
     Attributes:
+        kind: `consent`, `binding` (pictures that a consent without any was bound to) or `withdrawal`.
         name: the identity; also its folder's name in the project.
-        basis: one of `BASES`.
-        reference: where the agreement is found: contract number, letter, licence of a picture. Never empty.
-        recorded_at: when it was recorded, ISO 8601 with an offset.
-        scope: what is allowed, in words; may be empty.
-        expires: the last day on which it holds, None if it does not end.
-        document: file name of the agreement in `documents/` beside the record, None if there is none.
-        document_sha256: of that file, 64 lower-case hex digits.
-        recorded_by: who recorded it, None if not told.
+        recorded_at: when it was recorded, ISO 8601 with an offset. recorded_by: who did.
+        basis: one of `BASES`. reference: where the agreement is found: contract number, letter, licence of a picture.
+            Both belong to a consent, and are never empty there.
+        scope, project, territory, media: what is allowed, in words; may be empty.
+        valid_from, expires: the first and the last day on which it holds; None: at once, without end.
+        document: file name of the agreement in `documents/` beside the record, None if no copy is kept.
+        document_sha256: of that file, or of one that is kept elsewhere; None if there is none.
+        pictures: of the person; a consent may have none, a binding has some.
+        reason: of a withdrawal, in words; may be empty.
+        of: of a binding and a withdrawal: digest of the consent that it is about.
+        previous: digest of the entry before, None for the first.
+        key, fingerprint: the signer's Ed25519 public key (64 hex digits) and its SHA-256.
+        signature: by that key, 128 hex digits (`keys.SigningKey.sign`).
     """
 
+    kind: str
     name: str
-    basis: str
-    reference: str
     recorded_at: str
+    recorded_by: str = ""
+    basis: str = ""
+    reference: str = ""
     scope: str = ""
+    project: str = ""
+    territory: str = ""
+    media: str = ""
+    valid_from: date | None = None
     expires: date | None = None
     document: str | None = None
     document_sha256: str | None = None
-    recorded_by: str | None = None
+    pictures: tuple[Picture, ...] = ()
+    reason: str = ""
+    of: str | None = None
+    previous: str | None = None
+    key: str = ""
+    fingerprint: str = ""
+    signature: str = ""
+
+
+TEXTS = tuple(item.name for item in fields(ConsentRecord) if item.name not in (*_DATES, "pictures"))
 
 
 def check_name(name: str) -> str:
@@ -83,235 +122,138 @@ def check_name(name: str) -> str:
     return name
 
 
-def digest(record: ConsentRecord) -> str:
-    """SHA-256 (64 hex digits) of the record as canonical JSON: sorted keys, no spaces, UTF-8.
+def values_of(record: ConsentRecord) -> dict[str, Any]:
+    """The record's entries without empty ones, in the order in which they are written."""
+    found = {item.name: getattr(record, item.name) for item in fields(record)}
+    found["pictures"] = [dict(vars(picture)) for picture in record.pictures]
+    return {key: value for key, value in found.items() if value not in (None, "", [])}
+
+
+def canonical(record: ConsentRecord) -> bytes:
+    """What is hashed and signed: the record but its signature, as JSON with sorted keys, no spaces, in UTF-8.
 
     Empty fields are left out, so that a field that a later version adds does not change the digest of an older record.
     """
-    text = json.dumps(_plain(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    values = values_of(record)
+    values.pop("signature", None)
+    for key in _DATES:
+        if key in values:
+            values[key] = values[key].isoformat()
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
-def read_record(path: Path) -> ConsentRecord:
-    """Read a record.
-
-    Raises:
-        BadInput: the file cannot be read or is not a whole, well-formed record.
-    """
-    try:
-        with open(path, "rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"Cannot read the consent record {path}: {_reason(error)}.") from error
-    if len(data) > LARGEST:
-        raise _malformed(path, f"it is larger than {LARGEST} bytes")
-    try:
-        values = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # also: numbers with too many digits, deep nesting
-        raise _malformed(path, "it is not TOML") from error
-    return _checked(values, path)
+def digest(record: ConsentRecord) -> str:
+    """SHA-256 of the record's `canonical` bytes, 64 hex digits: what models and manifests name it by."""
+    return hashlib.sha256(canonical(record)).hexdigest()
 
 
-def add_record(
-    project: Project,
-    name: str,
-    basis: str,
-    reference: str,
-    document: Path | None = None,
-    *,
-    scope: str = "",
-    expires: date | None = None,
-    recorded_by: str | None = None,
-    now: datetime | None = None,
-) -> ConsentRecord:
-    """Write the record of the identity `name` and return it.
+def encode_embedding(embedding: np.ndarray) -> str:
+    """A vector (128,) of length 1 as text for `Picture.embedding`."""
+    return base64.b64encode(np.asarray(embedding, "<f2").tobytes()).decode("ascii")
 
-    The document is copied into `documents/` beside the record, under a name that begins with its digest. A different
-    record that was there before is kept in `earlier/`; the same one again leaves everything as it is.
+
+def decode_embedding(text: str) -> np.ndarray:
+    """The vector (128,) float32 that `encode_embedding` wrote.
 
     Raises:
-        BadInput: a value is not acceptable, the document cannot be read, or the project cannot be written.
+        ValueError: it is none, or its length is not about 1.
     """
-    check_name(name)
-    path = project.consent(name)
-    stamp = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="seconds")
-    kept, sha256 = (None, None) if document is None else _describe(Path(document))
-    record = ConsentRecord(
-        name=name,
-        basis=basis,
-        reference=reference.strip(),
-        recorded_at=stamp,
-        scope=scope.strip(),
-        expires=expires,
-        document=kept,
-        document_sha256=sha256,
-        recorded_by=recorded_by,
+    try:
+        found = np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype(np.float32)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+    if found.shape != (EMBEDDING,) or not 0.98 < float(np.linalg.norm(found)) < 1.02:  # also: not a number
+        raise ValueError("not a vector of length 1")
+    return found
+
+
+def malformed(path: Path, why: str) -> BadInput:
+    """The sentence about a file of records that is none."""
+    return BadInput(
+        f"The consent record {path} is not valid, {why}: put a copy of it back, or move it away and record the consent "
+        "again with 'photodouble consent add'."
     )
-    _checked({"version": VERSION, **_plain(record, dates=True)}, path)
-    if path.exists() and _same(path, record):
-        record = read_record(path)
-    else:
-        _make_folder(path.parent)
-        if path.exists():
-            _keep_earlier(path)
-        write_bytes(path, _toml(record).encode("utf-8"))
-    if document is not None and kept is not None:
-        _keep_document(Path(document), path.parent / "documents" / kept, record.document_sha256)
-    return record
 
 
-def require(project: Project, name: str, today: date) -> ConsentRecord:
-    """The record that allows work with the identity `name` on the day `today`.
+def from_values(values: Any, path: Path) -> ConsentRecord:
+    """A record from the values of a TOML table.
 
     Raises:
-        Refused: there is none, it has expired, it is another person's, or its document is missing or altered.
-        BadInput: the name or the record is malformed.
+        BadInput: they are not those of a whole, well-formed record; `path` is the file to name.
     """
-    check_name(name)
-    path = project.consent(name)
-    add = f"photodouble consent add {name} --basis {'|'.join(BASES)} --reference TEXT --project {project.root}"
-    if not path.is_file():
-        raise Refused(f"There is no consent record for {name!r} in {project.root}: add one with '{add}'.")
-    record = read_record(path)
-    if record.name != name:
-        raise Refused(f"The consent record {path} is of {record.name!r}, not of {name!r}: add one with '{add}'.")
-    if record.expires is not None and today > record.expires:
-        raise Refused(f"The consent of {name!r} expired on {record.expires.isoformat()}: add a new one with '{add}'.")
-    if record.document is not None:
-        document = path.parent / "documents" / record.document
-        if not document.is_file():
-            raise Refused(f"The document {document} of the consent record of {name!r} is missing: put it back.")
-        if _sha256(document) != record.document_sha256:
-            raise Refused(
-                f"The document {document} is not the one that the consent record of {name!r} names "
-                "(its SHA-256 differs): put the right one back, or record the new one with "
-                "'photodouble consent add'."
-            )
-    return record
-
-
-def records(project: Project) -> list[ConsentRecord]:
-    """All records of the project, by name.
-
-    Raises:
-        BadInput: one of them is malformed.
-    """
-    return [read_record(path) for path in sorted(project.identity("x").parent.glob("*/consent.toml"))]
-
-
-def earlier_records(project: Project, name: str) -> list[ConsentRecord]:
-    """The records of the identity `name` that later ones replaced.
-
-    Raises:
-        BadInput: one of them is malformed.
-    """
-    return [read_record(path) for path in sorted((project.consent(name).parent / "earlier").glob("*.toml"))]
-
-
-def _plain(record: ConsentRecord, dates: bool = False) -> dict[str, Any]:
-    values = {key: value for key, value in asdict(record).items() if value not in (None, "")}
-    if record.expires is not None and not dates:
-        values["expires"] = record.expires.isoformat()
-    return values
-
-
-def _toml(record: ConsentRecord) -> str:
-    document = tomlkit.document()
-    document.add(tomlkit.comment("Consent record of a photodouble project: an index to the agreement."))
-    document.add("version", tomlkit.item(VERSION))
-    for key, value in _plain(record, dates=True).items():
-        document.add(key, tomlkit.item(value))
-    return tomlkit.dumps(document)
-
-
-def _malformed(path: Path, why: str) -> BadInput:
-    return BadInput(f"The consent record {path} is not valid, {why}: record it again with 'photodouble consent add'.")
-
-
-def _checked(values: dict[str, Any], path: Path) -> ConsentRecord:
-    """Turn the values of a TOML file into a record, or say what is wrong with them."""
-    known = {"version", *ConsentRecord.__dataclass_fields__}
-    unknown = sorted(set(values) - known)
+    if not isinstance(values, dict):
+        raise malformed(path, "an entry is not a table")
+    unknown = sorted(set(values) - {*TEXTS, *_DATES, "pictures"})
     if unknown:
-        raise _malformed(path, f"it has the unknown entry {unknown[0]!r}")
-    if values.get("version") != VERSION or isinstance(values.get("version"), bool):
-        raise _malformed(path, f"its version is not {VERSION}")
-    texts = {key: value for key, value in values.items() if key not in ("version", "expires")}
+        raise malformed(path, f"it has the unknown entry {unknown[0][:80]!r}")
+    texts = {key: values[key] for key in TEXTS if key in values}
     for key, value in texts.items():
         if not isinstance(value, str) or any(unicodedata.category(c) == "Cs" for c in value):
-            raise _malformed(path, f"{key} is not text")
-    for key in ("name", "basis", "reference", "recorded_at"):
+            raise malformed(path, f"{key} is not text")
+        if len(value) > LONGEST:
+            raise malformed(path, f"{key} is longer than {LONGEST} characters")
+    days = {key: values.get(key) for key in _DATES}
+    for key, day in days.items():
+        if day is not None and (not isinstance(day, date) or isinstance(day, datetime)):
+            raise malformed(path, f"{key} is not a date like 2030-12-31")
+    found = values.get("pictures", [])
+    if not isinstance(found, list) or len(found) > MOST_PICTURES:
+        raise malformed(path, f"pictures are not a list of at most {MOST_PICTURES}")
+    for key in ("kind", "name", "recorded_at", "recorded_by", "key", "fingerprint", "signature"):
         if not texts.get(key, "").strip():
-            raise _malformed(path, f"{key} is missing or empty")
-    expires = values.get("expires")
-    if expires is not None and (not isinstance(expires, date) or isinstance(expires, datetime)):
-        raise _malformed(path, "expires is not a date like 2030-12-31")
-    record = ConsentRecord(expires=expires, **texts)
+            raise malformed(path, f"{key} is missing or empty")
+    record = ConsentRecord(**texts, **days, pictures=tuple(_picture(item, path) for item in found))  # type: ignore[arg-type]
+    _check(record, path)
+    return record
+
+
+def _picture(values: Any, path: Path) -> Picture:
+    if not isinstance(values, dict) or set(values) != {"file", "sha256", "embedding"}:
+        raise malformed(path, "a picture has not file, sha256 and embedding")
+    if not all(isinstance(value, str) for value in values.values()) or not values["file"]:
+        raise malformed(path, "a picture's entries are not text")
+    if not _HEX64.fullmatch(values["sha256"]):
+        raise malformed(path, "a picture's sha256 is not 64 hex digits")
+    try:
+        decode_embedding(values["embedding"])
+    except ValueError as error:
+        raise malformed(path, "a picture's embedding is not 128 numbers") from error
+    return Picture(**values)
+
+
+def _check(record: ConsentRecord, path: Path) -> None:
     try:
         check_name(record.name)
     except BadInput as error:
-        raise _malformed(path, "its name cannot be a folder's name") from error
-    if record.basis not in BASES:
-        raise _malformed(path, f"its basis {record.basis!r} is not one of {', '.join(BASES)}")
-    if (record.document is None) != (record.document_sha256 is None):
-        raise _malformed(path, "document and document_sha256 belong together")
-    if record.document is not None and (record.document in (".", "..") or re.search(r"[/\\\0]", record.document)):
-        raise _malformed(path, "document is not a plain file name")
-    if record.document_sha256 is not None and not _DIGEST.match(record.document_sha256):
-        raise _malformed(path, "document_sha256 is not 64 hex digits")
+        raise malformed(path, "its name cannot be a folder's name") from error
+    if record.kind not in KINDS:
+        raise malformed(path, f"its kind {record.kind[:80]!r} is not one of {', '.join(KINDS)}")
+    if record.kind == CONSENT:
+        if not record.reference.strip():
+            raise malformed(path, "reference is missing or empty")
+        if record.basis not in BASES:
+            raise malformed(path, f"its basis {record.basis[:80]!r} is not one of {', '.join(BASES)}")
+    elif record.of is None:
+        raise malformed(path, f"a {record.kind} does not say of which consent it is")
+    if record.kind == BINDING and not record.pictures:
+        raise malformed(path, "a binding has no pictures")
+    if record.document is not None and record.document_sha256 is None:
+        raise malformed(path, "document has no document_sha256")
+    if record.document is not None and (
+        record.document in ("", ".", "..") or re.search(r"[/\\\0]", record.document) or len(record.document) > 120
+    ):
+        raise malformed(path, "document is not a plain file name")
+    for key in _HASHES:
+        value = getattr(record, key)
+        if value is not None and not _HEX64.fullmatch(value):
+            raise malformed(path, f"{key} is not 64 hex digits")
+    if not _HEX128.fullmatch(record.signature):
+        raise malformed(path, "signature is not 128 hex digits")
+    if record.valid_from and record.expires and record.expires < record.valid_from:
+        raise malformed(path, "it expires before it begins")
     try:
         moment = datetime.fromisoformat(record.recorded_at)
     except ValueError as error:
-        raise _malformed(path, "recorded_at is not an ISO 8601 time") from error
+        raise malformed(path, "recorded_at is not an ISO 8601 time") from error
     if moment.tzinfo is None:
-        raise _malformed(path, "recorded_at has no time zone")
-    return record
-
-
-def _same(path: Path, record: ConsentRecord) -> bool:
-    try:
-        there = read_record(path)
-    except BadInput:
-        return False
-    return replace(there, recorded_at="", recorded_by=None) == replace(record, recorded_at="", recorded_by=None)
-
-
-def _describe(document: Path) -> tuple[str, str]:
-    """Name under which the document is kept, and its SHA-256."""
-    sha256 = _sha256(document)
-    safe = re.sub(r"[^\w.-]", "_", document.name)[-80:]
-    return f"{sha256[:12]}-{safe}", sha256
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise BadInput(f"Cannot read the document {path}: {_reason(error)}.") from error
-
-
-def _keep_document(document: Path, target: Path, sha256: str | None) -> None:
-    if target.is_file() and _sha256(target) == sha256:
-        return
-    _make_folder(target.parent)
-    with atomic(target) as part:
-        shutil.copyfile(document, part)
-
-
-def _keep_earlier(path: Path) -> None:
-    data = path.read_bytes()
-    folder = path.parent / "earlier"
-    _make_folder(folder)
-    write_bytes(folder / f"consent-{hashlib.sha256(data).hexdigest()[:16]}.toml", data)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, folder) from error
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+        raise malformed(path, "recorded_at has no time zone")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from photodouble.faces import people
+from photodouble.faces.embedding import SAME_PERSON
 from photodouble.faces.face import Face
 from photodouble.faces.track import OVERLAP, STRANGER, overlap
 
@@ -85,8 +86,11 @@ class Gathered:
         alike = float(self._tracks[best[0]].unit @ unit)
         return best[0] if overlap(best[1], box) > OVERLAP and alike > STRANGER else None
 
-    def choose(self, wanted: np.ndarray | None) -> int | None:
-        """Join tracks into people; the number of the one asked for: nearest to the embedding `wanted`, else 0."""
+    def choose(self, wanted: np.ndarray | None, threshold: float = SAME_PERSON) -> int | None:
+        """Join tracks into people; the number of the one asked for: nearest to the embedding `wanted`, else 0.
+
+        None if nobody is as near to `wanted` as `threshold`.
+        """
         tracks = people.Tracks(
             embedding=np.array([track.unit for track in self._tracks], np.float32).reshape(-1, 128),
             frames=np.array([track.frames for track in self._tracks]),
@@ -97,7 +101,22 @@ class Gathered:
         )
         self._person = people.join(tracks)
         self.people = int(self._person.max()) + 1
-        return 0 if wanted is None else people.match(tracks, self._person, wanted)
+        return 0 if wanted is None else people.match(tracks, self._person, wanted, threshold)
+
+    def narrow(self, person: int, wanted: np.ndarray | None, limit: float) -> int:
+        """Take those tracks from the person that are not as near as `limit` to `wanted`; how many faces are left.
+
+        With `wanted` None the person's own mean embedding, by frames, counts.
+        """
+        assert self._person is not None
+        own = [number for number, one in enumerate(self._person.tolist()) if one == person]
+        if wanted is None:
+            total = np.sum([self._tracks[number].unit * self._tracks[number].frames for number in own], axis=0)
+            wanted = total / max(float(np.linalg.norm(total)), 1e-9)
+        for number in own:
+            if float(self._tracks[number].unit @ wanted) < limit:
+                self._person[number] = -1
+        return self.faces(person)
 
     def settle(self, path: Path, row: int, face: Face) -> int:
         """Give a chunk's face its final track and person, and its track's mean embedding; the person's number."""

@@ -4,7 +4,6 @@ The only place of the room that reads the environment: `signer_from_environment`
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from photodouble.errors import BadInput
+from photodouble.files import config_home
 from photodouble.provenance.ca import CA, local_files
 
 CERT, PRIVATE_KEY, ANCHORS = "PHOTODOUBLE_SIGNING_CERT", "PHOTODOUBLE_SIGNING_KEY", "PHOTODOUBLE_TRUST_ANCHORS"
@@ -34,17 +34,6 @@ class Signer:
     chain: bytes
     key: bytes = field(repr=False)
     algorithm: str
-
-
-def config_home(environment: Mapping[str, str]) -> Path:
-    """Folder of this user's photodouble settings: `PHOTODOUBLE_HOME`, or the platform's place for such."""
-    if chosen := environment.get("PHOTODOUBLE_HOME"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming") / "photodouble"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "photodouble"
-    return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "photodouble"
 
 
 def signer_from_environment(environment: Mapping[str, str] = os.environ) -> Signer:

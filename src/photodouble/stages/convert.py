@@ -20,13 +20,14 @@ import numpy as np
 
 from photodouble.compositing import composite, face_box
 from photodouble.consent import ConsentRecord, digest, require
+from photodouble.consent.binding import bound
 from photodouble.errors import BadInput
 from photodouble.evaluation import plate_rows
 from photodouble.faces import FaceSet
 from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
 from photodouble.files import explain, remove
-from photodouble.generators import Drawn, Generator, PlateFace, load_generator
+from photodouble.generators import MESH, Drawn, Generator, PlateFace, load_generator
 from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.project import Project, open_project
@@ -45,6 +46,7 @@ from photodouble.provenance.signer import config_home
 from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.extract import extract_faces
+from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.render_record import RenderRecord
 
 STAGE = "convert"
@@ -97,7 +99,8 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn and seconds.
 
     Raises:
-        Refused: consent is missing, or policy refuses the plate.
+        Refused: consent is missing or does not hold, faces or the model are not those of the people who consented, or
+            policy refuses the plate.
         BadInput: the plate, the faces or the model cannot be read, or the output cannot be written.
     """
     began = time.monotonic()
@@ -106,11 +109,18 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     check_output(config.output, config.plate, config.matte)
     choose_codec(config.output, config.codec)
     clip = open_clip(config.plate)
-    wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
+    faces_of_target = FaceSet.open(project.faces(config.target))
+    yield from settle(project, config.target, faces_of_target, STAGE)
+    if config.model != MESH:
+        from photodouble.training.checkpoint import load_meta
+
+        check_model(project, project.model(config.model), load_meta(project.model(config.model)), config.target)
+    wanted, _ = know_faces(faces_of_target)
     generator = load_generator(project, config.model, config.target, wanted)
     folder = project.render(config.output)
     make_folder(folder)
     faces = yield from plate_faces(project, config, folder)
+    yield from settle(project, config.source, faces, STAGE)
     chosen = plate_rows(faces, None, str(clip.path))
     rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
     if not len(rows):
@@ -228,7 +238,15 @@ def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[
             return known
         if len(known):
             reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
-    steps = extract_faces(folder / "faces", [config.plate], reference, every_frame=True)
+    person = bound(project, config.source)
+    steps = extract_faces(
+        folder / "faces",
+        [config.plate],
+        None if person else reference,
+        person=person,
+        strict=True,
+        every_frame=True,
+    )
     yield from (event for event in steps if _shown(event))
     return FaceSet.open(folder / "faces")
 

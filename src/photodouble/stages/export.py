@@ -17,8 +17,8 @@ import torch
 from google.protobuf.message import DecodeError
 
 from photodouble import __version__
-from photodouble.consent import BASES, ConsentRecord, digest, earlier_records, require
-from photodouble.errors import BadInput, PhotodoubleError, Refused
+from photodouble.consent import BASES, ConsentRecord, digest, require
+from photodouble.errors import BadInput, PhotodoubleError
 from photodouble.faces import INNER, FaceSet
 from photodouble.files import atomic
 from photodouble.networks.export import OPSET, Conversion, difference, noise, to_onnx
@@ -27,6 +27,7 @@ from photodouble.retarget import know_faces
 from photodouble.retarget.examples import free_of
 from photodouble.retarget.pairs import make_pairs
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
+from photodouble.stages.recognise import check_model
 from photodouble.training import checkpoint
 from photodouble.training.checkpoint import Meta
 from photodouble.training.pairs import split_faces
@@ -179,23 +180,18 @@ def find_model(project: Project, model: str) -> Path:
 
 
 def check_identity(project: Project, folder: Path, meta: Meta, record: ConsentRecord) -> None:
-    """The model must draw the person of the record: it was trained under this record, or one that this one replaced.
+    """The model must draw the person of the record, and everybody it learned from must still consent.
 
     A model's folder may be of another project, where the same name is another person.
 
     Raises:
-        BadInput: the model does not know the identity; Refused: it was trained under a record unknown here.
+        BadInput: the model does not know the identity; Refused: see `recognise.check_model`.
     """
     if record.name not in meta.identities:
         raise BadInput(
             f"The model {folder} knows {', '.join(meta.identities) or 'nobody'}, not {record.name}: name one of them."
         )
-    known = {digest(one) for one in (record, *earlier_records(project, record.name))}
-    if meta.consent.get(record.name) not in known:
-        raise Refused(
-            f"The model {folder} was trained under a consent record of {record.name!r} that {project.root} does not "
-            "hold: name the project in which it was trained with --project."
-        )
+    check_model(project, folder, meta, record.name)
 
 
 def face_crops(folder: Path, conversion: Conversion) -> dict[str, torch.Tensor]:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from photodouble.consent import require
+from photodouble.consent.binding import LIMIT, Bound, bound, told
 from photodouble.consent.policy import THRESHOLD, NudityGate
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet, FaceSetWriter, Tracker, create_detector, find_faces
@@ -32,6 +33,7 @@ from photodouble.media.pictures import SUFFIXES, natural
 from photodouble.project import open_project
 from photodouble.stages.chunks import Job, chunk_size, chunks
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
+from photodouble.stages.recognise import glance, nobody, settle
 
 STAGE = "extract"
 VERSION = 3
@@ -46,6 +48,9 @@ WORKERS = min(os.cpu_count() or 1, 4)
 LEAST_SIDE = 32
 """Pixels below which a picture holds no face that could be used."""
 
+
+MARGIN = 0.05
+"""By so much nearer than `LIMIT` must a face be to the rest of a person's faces where a record is yet to be bound."""
 
 NUDITY_LIMIT = THRESHOLD
 """Score from which footage is refused."""
@@ -83,7 +88,8 @@ def run(config: ExtractConfig) -> Iterator[Event]:
     if all was there already).
 
     Raises:
-        Refused: no valid consent record, or a source that policy refuses.
+        Refused: no valid consent record, a source that policy refuses, or nobody in the sources is the person of the
+            record.
         BadInput: a source that cannot be read, or without a face; a reference nobody matches.
     """
     project = open_project(config.project)
@@ -93,16 +99,12 @@ def run(config: ExtractConfig) -> Iterator[Event]:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, folder) from error
-    steps = extract_faces(
-        folder,
-        config.sources,
-        config.reference,
-        config.detector,
-        config.store_crops,
-        every_frame=config.every_frame,
-    )
-    for event in steps:
+    person = bound(project, config.identity)
+    settings: dict[str, Any] = {"detector": config.detector, "store_crops": config.store_crops, "strict": True}
+    settings |= {"every_frame": config.every_frame}
+    for event in extract_faces(folder, config.sources, config.reference, person=person, **settings):
         if isinstance(event, Result):
+            yield from settle(project, config.identity, FaceSet.open(folder), STAGE)
             event = Result(STAGE, {"identity": config.identity, **event.values})  # noqa: PLW2901
         yield event
 
@@ -117,10 +119,14 @@ def extract_faces(
     workers: int = WORKERS,
     everybody: bool = False,
     every_frame: bool = False,
+    person: Bound | None = None,
+    strict: bool = False,
 ) -> Iterator[Event]:
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
-    With `everybody` all people's faces are kept; the set's `person` tells them apart.
+    With `everybody` all people's faces are kept; the set's `person` tells them apart. With `person` it is the one to
+    whom a consent record is bound whose faces are taken, and footage that does not show them is refused, after a few
+    looks where they suffice. With `strict`, or `person`, faces that do not match the rest of theirs are left out.
 
     Killed and called again with the same sources it continues; the set's bytes are those of an uninterrupted run.
     The bytes do not depend on `workers` either, the number of chunks made at a time. Every frame passes the nudity
@@ -133,6 +139,7 @@ def extract_faces(
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
     settings |= {"everybody": True} if everybody else {}
     settings |= {"every_frame": True} if every_frame else {}
+    settings |= {"person": hashlib.sha256(person.reference.tobytes()).hexdigest()} if person and person.given else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
@@ -142,7 +149,15 @@ def extract_faces(
         yield Result(STAGE, {**finished, "folder": str(folder), "seconds": 0.0, "extracted": False})
         return
     wanted = _reference_embedding(reference)
+    if wanted is not None and person is not None and float(person.alike(wanted)[0]) < LIMIT:
+        raise Refused(
+            f"The reference {reference} does not show the person in the consent record of {person.name!r} "
+            f"({told(person.alike(wanted))}): give a picture of that person, or none."
+        )
     finder = create_detector(detector)
+    gate = NudityGate()
+    if person is not None:
+        glance(clips, person, Tracker(finder), gate, _frames)
     work, crop_size, resumed = _work(folder, mark, clips, finder)
     total = sum(clip.estimated_frames for clip in clips)
     yield Started(
@@ -153,7 +168,7 @@ def extract_faces(
     workers = min(workers, max(-(-clip.estimated_frames // chunk_size(clip, chunk)) for clip in clips))
     finders = [finder, *(create_detector(detector) for _ in range(workers - 1))]
     trackers = [Tracker(one, stride=1) if every_frame else Tracker(one) for one in finders]
-    job = Job(trackers, NudityGate(), NUDITY_LIMIT, crop_size, store_crops, chunk)
+    job = Job(trackers, gate, NUDITY_LIMIT, crop_size, store_crops, chunk)
     gathered = Gathered()
     frames = with_face = 0
     for number, clip in enumerate(clips):
@@ -175,17 +190,24 @@ def extract_faces(
         remove(work)
         names = ", ".join(str(clip.path) for clip in clips[:3]) + (" and others" if len(clips) > 3 else "")
         raise BadInput(f"No face was found in {names} ({frames} frames): give footage that shows one.")
-    person = gathered.choose(wanted)
-    if person is None:
+    chosen = gathered.choose(wanted) if person is None else gathered.choose(person.reference, LIMIT)
+    if chosen is not None and (person is not None or strict):
+        near = (None, LIMIT + MARGIN) if person is None else (person.reference, LIMIT)
+        chosen = chosen if gathered.narrow(chosen, *near) else None
+    if chosen is None and person is not None:
+        refusal = nobody(gathered.paths, [str(clip.path) for clip in clips], person)
+        remove(work)
+        raise refusal
+    if chosen is None:
         raise BadInput(f"Nobody in the sources looks like the person in {reference}: give another reference picture.")
-    others = gathered.others(person)
+    others = gathered.others(chosen)
     values: dict[str, Any] = {
-        "faces": gathered.faces(person) + (others if everybody else 0),
+        "faces": gathered.faces(chosen) + (others if everybody else 0),
         "frames": frames,
         "frames_with_face": with_face,
         "people": gathered.people,
         "others": 0 if everybody else others,
-        "tracks": gathered.tracks(person),
+        "tracks": gathered.tracks(chosen),
         "crop_size": crop_size,
         "sources": [str(clip.path) for clip in clips],
     }
@@ -193,7 +215,7 @@ def extract_faces(
     with FaceSetWriter(folder, crop_size, values["sources"], note) as out:
         for path in gathered.paths:
             for row, (face, matrix, jpeg) in enumerate(chunk_faces(path, values["sources"])):
-                if gathered.settle(path, row, face) == person or everybody:
+                if gathered.settle(path, row, face) == chosen or everybody:
                     out.add_encoded(face, matrix, jpeg)
     remove(work)
     yield Progress(STAGE, frames, frames, "frames", f"{values['faces']} faces")

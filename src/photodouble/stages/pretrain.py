@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from photodouble.consent import add_record, digest, require
+from photodouble.consent.binding import bound, check_faces
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet
 from photodouble.faces.faceset import INDEX
@@ -161,6 +162,9 @@ def find_sources(config: PretrainConfig) -> list[Source]:
         if folder and owner and (owner / MARKER).is_file() and folder.resolve().name == "faces":
             project, known = Project(owner), folder.resolve().parent.name
             name = _unused(known, sources)
+            require(project, known, date.today())
+            if (person := bound(project, known)) is not None:
+                check_faces(person, FaceSet.open(folder))
             sources.append(Source(name, folder, None, digest(require(project, known, date.today()))))
             continue
         name = _unused(path.resolve().stem if path.is_file() else path.resolve().name, sources)

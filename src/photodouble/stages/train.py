@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from photodouble.consent import digest, require
+from photodouble.consent import digest, require, require_known
 from photodouble.errors import BadInput
 from photodouble.evaluation.data import data_report
 from photodouble.faces import FaceSet
 from photodouble.networks import size_of
 from photodouble.project import open_project
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
+from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.swap_judge import SwapJudge
 from photodouble.training import checkpoint
 from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
@@ -87,7 +88,7 @@ def run(config: TrainConfig) -> Iterator[Event]:
     plate asks for and the wanted person's footage lacks: `evaluation.data.DataReport.values`).
 
     Raises:
-        Refused: consent is missing.
+        Refused: consent is missing or does not hold, or faces or the model are not those of the people who consented.
         BadInput: faces are missing, a model is there that does not load or is of other people, or there is nothing to
             start from where `init` says.
     """
@@ -100,11 +101,17 @@ def run(config: TrainConfig) -> Iterator[Event]:
         raise BadInput(f"There is no trainable model '{config.model}': choose one of {', '.join(MODELS)}.")
     folder = project.model(config.model)
     sets = {name: FaceSet.open(project.faces(name)) for name in records}
+    for name, faces in sets.items():
+        yield from settle(project, name, faces, STAGE)
     growth = plan_growth(folder, list(sets), Refine.name) if config.add else None
     _check_known(folder, sets, grows=config.add)
     device = _device(config.devices)
     known = checkpoint.exists(folder)
+    if known:
+        check_model(project, folder, checkpoint.load_meta(folder))
     prior = None if known else load_prior(config.init, config.model)
+    if prior:
+        require_known(project, prior.meta.consent | prior.meta.start.get("consent", {}), date.today())
     minutes = LONGEST if config.minutes is None and config.images is None else config.minutes
     yield Started(
         STAGE,
