@@ -9,7 +9,7 @@ from typing import Any
 from photodouble.errors import BadInput
 from photodouble.media import open_clip
 from photodouble.media.pictures import SUFFIXES
-from photodouble.provenance import ManifestState, anchors_from_environment, read_manifest
+from photodouble.provenance import ManifestState, trust_anchors, read_manifest
 from photodouble.stages.events import Event, Progress, Result, Started
 
 STAGE = "inspect"
@@ -36,7 +36,7 @@ def run(config: InspectConfig) -> Iterator[Event]:
     path = Path(config.file)
     files = _files(path)
     yield Started(STAGE, {"files": len(files)})
-    anchors = anchors_from_environment()
+    anchors = trust_anchors()
     states: Counter[str] = Counter()
     found: ManifestState | None = None
     trusted = True
