@@ -117,7 +117,8 @@ def authority(tmp_path: Path) -> Iterator[str]:
     (folder / "key.pem").write_bytes(private)
     (folder / "serial").write_text("01\n")
     (folder / "tsa.cnf").write_text(TSA)
-    words = "openssl ts -reply -config tsa.cnf -section t -queryfile query -signer leaf.pem -inkey key.pem".split()
+    words = ["openssl", "ts", "-reply", "-config", "tsa.cnf", "-section", "t", "-queryfile", "query"]
+    words += ["-signer", "leaf.pem", "-inkey", "key.pem"]
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -132,6 +132,8 @@ def swap(
     reference: o.OptionalReference = None,
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
+    label: o.VisibleLabel = None,
+    label_text: o.LabelText = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Put a person's face on a plate in one go: extract, train, convert, report."""
@@ -148,6 +150,8 @@ def swap(
         reference=reference,
         codec=codec.value if codec else None,
         matte=matte,
+        label=label.value if label else None,
+        label_text=label_text,
     )
     finish(stage.run(config), as_json)
 
@@ -304,6 +308,8 @@ def convert(
     model: o.Model = "lite",
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
+    label: o.VisibleLabel = None,
+    label_text: o.LabelText = None,
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -319,6 +325,8 @@ def convert(
         model=model,
         codec=codec.value if codec else None,
         matte=matte,
+        label=label.value if label else None,
+        label_text=label_text,
     )
     finish(stage.run(config), as_json)
 

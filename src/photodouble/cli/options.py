@@ -31,6 +31,14 @@ class Codec(StrEnum):
     JPEG = "jpeg"
 
 
+class Label(StrEnum):
+    """A visible label on the frames."""
+
+    RESEARCH = "research"
+    CN = "cn"
+    CORNER = "corner"
+
+
 BASES = "release, estate, synthetic or research"
 
 ProjectFolder = Annotated[Path, typer.Option("--project", metavar="DIR", help="The project's folder.")]
@@ -62,6 +70,13 @@ Output = Annotated[
 OnnxFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="ONNX file to write.")]
 DemoOutput = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write into.")]
 Matte = Annotated[Path | None, typer.Option("--matte", metavar="FILE", help="Write the face's matte too.")]
+VisibleLabel = Annotated[
+    Label | None,
+    typer.Option(
+        "--label", metavar="NAME", help="Visible label: research, cn (China's GB 45438-2025), or corner (own words)."
+    ),
+]
+LabelText = Annotated[str | None, typer.Option("--label-text", metavar="TEXT", help="The words of the label 'corner'.")]
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),

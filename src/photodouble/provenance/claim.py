@@ -51,6 +51,7 @@ class Marking:
         software: name/version.
         plate: the clip, picture or folder whose face was replaced; only its name and its own manifest are taken.
         watermark: the identifier in the picture's watermark, 32 bits; None where the picture has none.
+        field: text of the metadata field AIGC (aigc.py), which goes into the file where its format holds one.
         picture: of a folder of pictures, which one this is and how many there are: (0, 240) is the first of 240.
     """
 
@@ -61,6 +62,7 @@ class Marking:
     software: str = f"photodouble/{__version__}"
     plate: Path | None = None
     watermark: int | None = None
+    field: str | None = None
     picture: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ What the manifest says is in claim.py, who signs in signer.py.
 import contextlib
 import io
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import c2pa
 
 from photodouble.errors import BadInput, PhotodoubleError
 from photodouble.files import atomic, remove, write_bytes
+from photodouble.provenance.aigc import HOLDS, add_field
 from photodouble.provenance.claim import EMBEDS, OTHER, Marking, builder, sidecar
 from photodouble.provenance.signer import Signer, signer_for
 
@@ -48,10 +50,26 @@ def sign(source: Path, output: Path, marking: Marking, signer: Signer | None = N
         BadInput: as `finish`.
         PhotodoubleError: the file cannot be signed.
     """
-    with atomic(output) as part:
-        manifest = _sign_to(source, part, output.suffix.lower(), marking, signer or signer_for())
+    with atomic(output) as part, _with_field(source, part, marking) as prepared:
+        manifest = _sign_to(prepared, part, output.suffix.lower(), marking, signer or signer_for())
         if output.suffix.lower() not in EMBEDS:
             write_bytes(sidecar(output), manifest)
+
+
+@contextlib.contextmanager
+def _with_field(source: Path, part: Path, marking: Marking) -> Iterator[Path]:
+    """`source`, or a copy of it that holds the marking's field, which is gone afterwards."""
+    if marking.field is None or part.suffix.lower() not in HOLDS:
+        yield source
+        return
+    copy = part.with_name(f".{part.stem}.field{part.suffix}")
+    try:
+        add_field(source, copy, marking.field)
+        yield copy
+    except (ValueError, struct.error) as error:
+        raise PhotodoubleError(f"Could not put the field AIGC into {source} ({error}).") from error
+    finally:
+        remove(copy)
 
 
 def _sign_folder(unsigned: Path, output: Path, marking: Marking, signer: Signer) -> None:

@@ -140,8 +140,7 @@ def _judge(store: dict[str, Any]) -> ManifestState:
 
 
 def _assertion(manifest: dict[str, Any], label: str) -> dict[str, Any]:
-    found = (item["data"] for item in manifest.get("assertions", []) if item["label"] == label)
-    data = next(found, {})
+    data: Any = next((item["data"] for item in manifest.get("assertions", []) if item["label"] == label), {})
     return data if isinstance(data, dict) else {}
 
 

@@ -29,10 +29,11 @@ from photodouble.generators import Drawn, Generator, PlateFace, load_generator
 from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.project import Project, open_project
-from photodouble.provenance import Marking, draw_label, finish, label_region
+from photodouble.provenance import Marking, finish, label_region, labelled, signer_for
 from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.extract import extract_faces
+from photodouble.stages.labels import check_label, field_left_out, plan_label, with_field
 from photodouble.stages.render_record import RenderRecord
 
 STAGE = "convert"
@@ -58,6 +59,7 @@ class ConvertConfig:
         model: `mesh`, or the name of a trained model of this project.
         codec: a name in `media.CODECS`; None for the usual one of the output's suffix.
         matte: where to put the matte (.mkv or .mov); None: it stays in the project.
+        label, label_text: a visible label, see `provenance.make_label`; the basis `research` has its own in any case.
     """
 
     project: Path
@@ -68,6 +70,8 @@ class ConvertConfig:
     model: str = "mesh"
     codec: str | None = None
     matte: Path | None = None
+    label: str | None = None
+    label_text: str | None = None
 
 
 def run(config: ConvertConfig) -> Iterator[Event]:
@@ -83,7 +87,9 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     project = open_project(config.project)
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     check_output(config.output, config.plate, config.matte)
-    choose_codec(config.output, config.codec)
+    codec = choose_codec(config.output, config.codec)
+    check_label(config.label, config.label_text, project.root)
+    signer = signer_for(project.root)
     clip = open_clip(config.plate)
     wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
     generator = load_generator(project, config.model, config.target, wanted)
@@ -100,14 +106,18 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
     hands = yield from seek_hands(clip, faces, rows, folder)
     shot = plan_shot(wanted, faces, rows)
-    label = any(record.basis == "research" for record in records.values())
+    research = any(record.basis == "research" for record in records.values())
+    label = plan_label(config.label, config.label_text, research, clip, faces)
+    if sentence := field_left_out(config.label, config.output, codec):
+        yield Warned(STAGE, sentence)
     unsigned = folder / f"unsigned{config.output.suffix}"
     matte = folder / "matte.mkv"
     frames = drawn = 0
     try:
         with ClipWriter(unsigned, clip, config.codec) as writer, MatteWriter(matte, clip) as mattes:
             for frame, cover, done in _composited(clip, shot, generator, hands):
-                writer.write(replace(frame, image=draw_label(frame.image)) if label else frame)
+                seconds = float(frame.pts * frame.time_base)
+                writer.write(replace(frame, image=labelled(frame.image, seconds, label)))
                 mattes.write(cover, frame)
                 frames, drawn = frames + 1, drawn + done
                 if frames % 4 == 0:
@@ -116,13 +126,14 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         for sentence in writer.left_out:
             yield Warned(STAGE, sentence)
         marking = mark(records, config.output, config.plate, generator.model_digest)
-        finish(unsigned, config.output, marking)
+        marking = with_field(marking, config.label, config.output, project.root)
+        finish(unsigned, config.output, marking, signer)
     finally:
         remove(unsigned)
     if config.matte:
         copy = folder / f"matte-copy{config.matte.suffix}"
         shutil.copyfile(matte, copy)
-        finish(copy, config.matte, replace(marking, title=config.matte.name))
+        finish(copy, config.matte, replace(marking, title=config.matte.name, field=None), signer)
     seconds = time.monotonic() - began
     record = RenderRecord(
         plate=config.plate,
@@ -134,7 +145,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         codec=writer.codec,
         matte=matte,
         source=str(clip.path),
-        label_box=label_region(clip.width, clip.height) if label else None,
+        label_box=label_region(label, clip.width, clip.height) if label else None,
         consent={name: _told(record) for name, record in records.items()},
         frames=frames,
         seconds={STAGE: seconds},

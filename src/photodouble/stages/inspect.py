@@ -9,7 +9,7 @@ from typing import Any
 from photodouble.errors import BadInput
 from photodouble.media import open_clip
 from photodouble.media.pictures import SUFFIXES
-from photodouble.provenance import ManifestState, trust_anchors, read_manifest
+from photodouble.provenance import ManifestState, read_manifest, trust_anchors
 from photodouble.stages.events import Event, Progress, Result, Started
 
 STAGE = "inspect"
