@@ -98,10 +98,10 @@ def test_the_manifest_is_bound_to_the_watermark(make_file: Make, marking: Markin
     assert assertions["c2pa.soft-binding"]["alg"] == "org.photodouble.watermark.1"
     assert assertions["c2pa.soft-binding"]["blocks"][0]["value"] == "0000abcd"
     found = read_manifest(tmp_path / "out.png")
-    assert (found.state, found.watermark) == ("valid", "0000abcd")
+    assert (found.state, found.soft_binding) == ("valid", "0000abcd")
     assert found.actions == ["c2pa.created", "c2pa.edited", "c2pa.watermarked.bound"]
     sign(make_file("in.png"), tmp_path / "none.png", marking)
-    assert read_manifest(tmp_path / "none.png").watermark is None
+    assert read_manifest(tmp_path / "none.png").soft_binding is None
     with pytest.raises(ValueError, match="32 bits"):
         replace(marking, watermark=1 << 32)
 

@@ -364,13 +364,13 @@ def export(
 @app.command(
     cls=o.Command,
     rich_help_panel=LOOK,
-    epilog=examples("photodouble inspect clip.mp4", "photodouble inspect clip.mp4 --json"),
+    epilog=examples("photodouble inspect clip.mp4", "photodouble inspect clip.mp4 --report clip.html"),
 )
-def inspect(file: o.AnyFile, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+def inspect(file: o.AnyFile, report: o.Page = None, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
     """Say which marks a file carries and whether it was altered since."""
     from photodouble.stages import inspect as stage
 
-    finish(stage.run(stage.InspectConfig(file=file)), as_json)
+    finish(stage.run(stage.InspectConfig(file=file, report=report)), as_json)
 
 
 @weights.command("list", cls=o.Command)

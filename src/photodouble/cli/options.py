@@ -63,7 +63,10 @@ Wanted = Annotated[
     list[Path], typer.Option("--to", metavar="SOURCE...", help="Footage or pictures of the wanted person.")
 ]
 Rendered = Annotated[Path, typer.Argument(metavar="OUT", help="What convert or swap wrote.")]
-AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="Any video or picture.")]
+AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="Any video, picture or folder of pictures.")]
+Page = Annotated[
+    Path | None, typer.Option("--report", metavar="PAGE", help="Write a page about it too, with its frames (HTML).")
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="Video file or folder of pictures to write.")
 ]

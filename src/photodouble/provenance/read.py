@@ -38,7 +38,7 @@ class ManifestState:
         timestamp: when it was signed, as a time stamp authority certified it; None where none was asked.
         consent: digests of the consent records.
         basis, model, software, title: as in `Marking`.
-        watermark: the watermark's identifier to which the manifest is bound, eight hexadecimal digits.
+        soft_binding: identifier of the watermark to which the manifest is bound, eight hexadecimal digits.
         picture: in a folder of pictures, which one this is (`index`) and how many there are (`of`).
         actions: C2PA's names, in their order. sources: the digital source types that they state, last part only.
         made_of: for each thing that the file was made of its `title`, and `manifest`: whether its own was kept.
@@ -56,7 +56,7 @@ class ManifestState:
     model: str | None = None
     software: str | None = None
     title: str | None = None
-    watermark: str | None = None
+    soft_binding: str | None = None
     picture: dict[str, int] | None = None
     actions: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -128,7 +128,7 @@ def _judge(store: dict[str, Any]) -> ManifestState:
         model=own.get("model"),
         software="/".join(filter(None, (generator.get("name"), generator.get("version")))) or None,
         title=manifest.get("title"),
-        watermark=_bound(manifest),
+        soft_binding=_bound(manifest),
         picture=own.get("picture"),
         actions=[str(item["action"]) for item in actions],
         sources=list(dict.fromkeys(source for item in actions if (source := _source(item)))),
