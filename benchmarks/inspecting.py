@@ -1,6 +1,6 @@
 """What inspecting a clip costs, in times of decoding it: processor time of all threads, on 300 frames of 640x480.
 
-The clip is made here: smooth moving noise with a little grain, H.264 as photodouble writes it, once marked and once not.
+The clip is made here: smooth moving noise with a little grain, H.264 as photodouble writes it, marked and not marked.
 Usage:
 
     python benchmarks/inspecting.py [--frames N] [--repeat N]
