@@ -8,6 +8,7 @@ somebody might hope to switch marks off with: what comes out is marked, or nothi
 
 import ast
 import dataclasses
+import functools
 import importlib
 import os
 import pkgutil
@@ -154,9 +155,25 @@ def conditional_marks(source: str) -> list[str]:
     return found
 
 
-def files(room: str = "") -> Iterator[tuple[str, str]]:
-    for file in sorted((SOURCE / room).rglob("*.py")):
-        yield str(file.relative_to(SOURCE)), file.read_text(encoding="utf-8")
+@functools.cache
+def sources() -> dict[str, str]:
+    return {str(file.relative_to(SOURCE)): file.read_text(encoding="utf-8") for file in sorted(SOURCE.rglob("*.py"))}
+
+
+@functools.cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Every node of the source that one of the walks below asks for, with its file: parsed once."""
+    kinds = (ast.Call, ast.Attribute, ast.Constant)
+    return [
+        (name, node)
+        for name, text in sources().items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, kinds)
+    ]
+
+
+def files(room: str) -> Iterator[tuple[str, str]]:
+    return ((name, text) for name, text in sources().items() if name.startswith(f"{room}/"))
 
 
 def test_in_the_stages_only_finish_writes_under_an_outputs_name():
@@ -189,10 +206,8 @@ def test_a_stage_that_renders_ends_in_finish():
 def test_whoever_makes_pictures_is_known():
     makers = {
         name
-        for name, source in files()
-        if not name.startswith("media/")
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call) and called(node) in MAKES
+        for name, node in nodes()
+        if not name.startswith("media/") and isinstance(node, ast.Call) and called(node) in MAKES
     }
     assert makers - PICTURES.keys() == set(), "say in PICTURES why these pictures are no unmarked outputs"
 
@@ -266,10 +281,9 @@ def options() -> Iterator[str]:
 def variables() -> set[str]:
     """Every environment variable of ours that the source names, and every name that it asks the environment for."""
     found = set()
-    for _, source in files():
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= set(re.findall(r"\bPHOTODOUBLE_[A-Z_]+\b", node.value))
+    for _, node in nodes():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= set(re.findall(r"\bPHOTODOUBLE_[A-Z_]+\b", node.value))
     return found
 
 
@@ -380,12 +394,7 @@ def test_no_setting_switches_marks_off(key: str, pictures: Path, tmp_path: Path)
 
 def test_the_environment_is_read_in_known_places_only():
     """Whoever reads the environment elsewhere could look for a switch there."""
-    readers = {
-        name
-        for name, source in files()
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
-    }
+    readers = {name for name, node in nodes() if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")}
     assert readers <= {
         "cli/__init__.py",
         "provenance/settings.py",
