@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from photodouble.provenance import Marking
+from photodouble.provenance.settings import VARIABLES
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's settings folder of its own for every test, and no studio's certificate."""
-    for name in ("PHOTODOUBLE_SIGNING_CERT", "PHOTODOUBLE_SIGNING_KEY", "PHOTODOUBLE_TRUST_ANCHORS"):
+    for name in (*VARIABLES.values(), "PHOTODOUBLE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PHOTODOUBLE_HOME", str(tmp_path / "home"))
     return tmp_path / "home"

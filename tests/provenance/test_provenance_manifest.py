@@ -10,7 +10,7 @@ import c2pa
 import pytest
 
 from photodouble.errors import BadInput, PhotodoubleError
-from photodouble.provenance import Marking, finish, read_manifest, sidecar, sign, signer_from_environment
+from photodouble.provenance import Marking, finish, read_manifest, sidecar, sign, signer_for
 
 Make = Callable[[str], Path]
 SUFFIXES = [".mp4", ".mov", ".avi", ".png", ".tif", ".jpg", ".mkv", ".exr"]
@@ -65,6 +65,75 @@ def test_the_manifest_says_what_was_done_in_the_words_of_the_standard(
     assert (parent["title"], parent["relationship"]) == ("plate.mp4", "parentOf")
 
 
+def read(path: Path) -> dict:
+    """The manifest store as c2pa's own reader sees it, without our code."""
+    with c2pa.Reader(path) as reader:
+        return json.loads(reader.json())
+
+
+@pytest.mark.parametrize("plate", ["plate.mp4", "plate.png", "plate.exr"])
+def test_a_signed_plate_keeps_its_own_manifest_in_the_outputs(
+    make_file: Make, marking: Marking, tmp_path: Path, plate: str
+) -> None:
+    """Inside the plate or beside it: the chain leads back through the plate to whoever signed that one."""
+    camera = replace(marking, title="of the plate", consent_digests=["dd" * 32])
+    make_file("work/" + plate)
+    sign(tmp_path / "work" / plate, tmp_path / plate, camera)
+    sign(make_file("in.mp4"), tmp_path / "out.mp4", replace(marking, plate=tmp_path / plate))
+    store = read(tmp_path / "out.mp4")
+    active = store["manifests"][store["active_manifest"]]
+    (parent,) = active["ingredients"]
+    assert (parent["title"], parent["relationship"]) == (plate, "parentOf")
+    assert store["manifests"][parent["active_manifest"]]["title"] == "of the plate"
+    assert len(store["manifests"]) == 2
+    found = read_manifest(tmp_path / "out.mp4")
+    assert (found.state, found.trusted, found.consent) == ("valid", True, marking.consent_digests)
+    assert found.made_of == [{"title": plate, "manifest": True}]
+
+
+def test_the_manifest_is_bound_to_the_watermark(make_file: Make, marking: Marking, tmp_path: Path) -> None:
+    sign(make_file("in.png"), tmp_path / "out.png", replace(marking, watermark=0xABCD))
+    store = read(tmp_path / "out.png")
+    assertions = {item["label"]: item["data"] for item in store["manifests"][store["active_manifest"]]["assertions"]}
+    assert assertions["c2pa.soft-binding"]["alg"] == "org.photodouble.watermark.1"
+    assert assertions["c2pa.soft-binding"]["blocks"][0]["value"] == "00abcd"
+    found = read_manifest(tmp_path / "out.png")
+    assert (found.state, found.soft_binding) == ("valid", "00abcd")
+    assert found.actions == ["c2pa.created", "c2pa.edited", "c2pa.watermarked.bound"]
+    sign(make_file("in.png"), tmp_path / "none.png", marking)
+    assert read_manifest(tmp_path / "none.png").soft_binding is None
+    with pytest.raises(ValueError, match="24 bits"):
+        replace(marking, watermark=1 << 24)
+
+
+def test_a_manifest_that_declares_no_alteration_is_no_mark_of_one(
+    make_file: Make, marking: Marking, tmp_path: Path
+) -> None:
+    """A camera's picture is valid and not altered; a copy that was made of a marked one stays marked."""
+    signer = signer_for()
+
+    def by_others(source: Path, target: Path, actions: list[dict], parent: Path | None = None) -> Path:
+        definition = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": actions}}]}
+        own = c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", signer.chain, signer.key, None))
+        builder = c2pa.Builder(json.dumps(definition))
+        if parent:
+            with open(parent, "rb") as stream:
+                builder.add_ingredient('{"relationship": "parentOf", "label": "p"}', "image/png", stream)
+        with open(source, "rb") as reading, open(target, "w+b") as writing:
+            builder.sign(own, "image/png", reading, writing)
+        return target
+
+    capture = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+    shot = [{"action": "c2pa.created", "digitalSourceType": capture}]
+    camera = read_manifest(by_others(make_file("in.png"), tmp_path / "camera.png", shot))
+    assert (camera.state, camera.altered, camera.sources) == ("valid", False, ["digitalCapture"])
+    sign(make_file("in.png"), tmp_path / "ours.png", marking)
+    assert read_manifest(tmp_path / "ours.png").altered
+    opened = [{"action": "c2pa.opened", "parameters": {"ingredientIds": ["p"]}}]
+    copy = by_others(make_file("in.png"), tmp_path / "copy.png", opened, tmp_path / "ours.png")
+    assert (read_manifest(copy).state, read_manifest(copy).altered) == ("valid", True)
+
+
 def test_the_film_still_plays_and_its_frames_are_untouched(make_file: Make, marking: Marking, tmp_path: Path) -> None:
     source = make_file("in.mp4")
     sign(source, tmp_path / "out.mp4", marking)
@@ -116,6 +185,7 @@ def test_finish_signs_every_picture_of_a_folder(make_file: Make, marking: Markin
     for name in ("1.png", "2.tif", "3.exr"):
         found = read_manifest(tmp_path / "out" / name)
         assert (found.state, found.title) == ("valid", name)
+        assert found.picture == {"index": int(name[0]) - 1, "of": 3}
 
 
 def test_in_place_is_allowed(make_file: Make, marking: Marking) -> None:
@@ -130,7 +200,7 @@ def test_what_cannot_be_written_leaves_nothing_under_its_name(
     unsigned = make_file("work.mkv")
     with pytest.raises(BadInput, match="does not exist"):
         finish(unsigned, tmp_path / "none" / "out.mkv", marking)
-    signer = signer_from_environment()
+    signer = signer_for()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (unsigned.stat().st_size // 2, limits[1]))
     try:  # like a full disk: the system stops the writing half way
@@ -162,7 +232,7 @@ def test_neither_signing_nor_reading_asks_the_network(make_file: Make, marking: 
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.3)
         remote = tmp_path / "remote.png"
-        signer = signer_from_environment()
+        signer = signer_for()
         own = c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", signer.chain, signer.key, None))
         action = {"action": "c2pa.created", "digitalSourceType": "http://c2pa.org/digitalsourcetype/empty"}
         builder = c2pa.Builder({"assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}}]})

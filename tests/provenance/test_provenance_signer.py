@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from photodouble.errors import BadInput
-from photodouble.provenance import Marking, load_signer, read_manifest, sign, signer_from_environment
+from photodouble.provenance import Marking, load_signer, read_manifest, sign, signer_for
 from photodouble.provenance.ca import _certificates
 
 Make = Callable[[str], Path]
 
 
 def test_the_local_ca_is_made_once_and_is_private(home: Path) -> None:
-    first = signer_from_environment()
-    assert first == signer_from_environment()
+    first = signer_for()
+    assert first == signer_for()
     assert [path.name for path in home.iterdir()] == ["signing"]
     assert {path.name: path.stat().st_mode & 0o777 for path in (home / "signing").iterdir()} == dict.fromkeys(
         ["ca.pem", "chain.pem", "key.pem"], 0o600
@@ -28,7 +28,7 @@ def test_the_local_ca_is_made_once_and_is_private(home: Path) -> None:
 
 
 def test_the_certificates_have_the_profile_that_c2pa_asks_for(home: Path) -> None:
-    signer_from_environment()
+    signer_for()
     leaf, ca = x509.load_pem_x509_certificates((home / "signing" / "chain.pem").read_bytes())
     leaf.verify_directly_issued_by(ca)
     assert ca.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -43,10 +43,7 @@ def test_the_certificates_have_the_profile_that_c2pa_asks_for(home: Path) -> Non
 
 
 def test_processes_that_start_at_once_share_one_ca(home: Path) -> None:
-    code = (
-        "import sys\nfrom photodouble.provenance import signer_from_environment\n"
-        "sys.stdout.buffer.write(signer_from_environment().chain)"
-    )
+    code = "import sys\nfrom photodouble.provenance import signer_for\nsys.stdout.buffer.write(signer_for().chain)"
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(3)]
     chains = {process.communicate()[0] for process in running}
     assert len(chains) == 1
@@ -55,10 +52,10 @@ def test_processes_that_start_at_once_share_one_ca(home: Path) -> None:
 
 
 def test_a_signing_folder_that_is_not_whole_is_bad_input(home: Path) -> None:
-    signer_from_environment()
+    signer_for()
     (home / "signing" / "key.pem").unlink()
     with pytest.raises(BadInput, match=r"lacks key\.pem"):
-        signer_from_environment()
+        signer_for()
 
 
 def test_a_studio_signs_with_its_own_certificate(
@@ -70,7 +67,7 @@ def test_a_studio_signs_with_its_own_certificate(
     key.write_bytes(files["key.pem"])
     monkeypatch.setenv("PHOTODOUBLE_SIGNING_CERT", str(chain))
     with pytest.raises(BadInput, match="together"):
-        signer_from_environment()
+        signer_for()
     monkeypatch.setenv("PHOTODOUBLE_SIGNING_KEY", str(key))
     sign(make_file("in.png"), tmp_path / "out.png", marking)
     assert read_manifest(tmp_path / "out.png").trusted

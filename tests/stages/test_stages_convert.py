@@ -16,10 +16,18 @@ from photodouble.errors import BadInput, Refused
 from photodouble.faces import Embedder, FaceSet, find_faces
 from photodouble.media import ClipWriter, open_clip, read_mattes
 from photodouble.project import init_project
-from photodouble.provenance import embed, label_region, ledgers, look_up, manifest_digest, read_manifest, read_watermark
+from photodouble.provenance import (
+    embed,
+    find_field,
+    ledgers,
+    look_up,
+    manifest_digest,
+    read_manifest,
+    read_watermark,
+)
 from photodouble.stages import extract
 from photodouble.stages.convert import ConvertConfig, run
-from photodouble.stages.events import Progress, Result, Started
+from photodouble.stages.events import Progress, Result, Started, Warned
 from photodouble.stages.render_record import RenderRecord
 
 FRAMES = 16
@@ -174,7 +182,7 @@ def test_another_plate_with_gaps_and_a_research_basis(tmp_path, ready, gapped, p
     values = list(run(ConvertConfig(root, gapped, "double", "ada", output, codec="ffv1")))[-1].values
     assert values["frames"] == FRAMES
     assert values["faces_drawn"] == values["frames_with_face"] == FRAMES - len(GAP)
-    x0, y0, x1, y1 = label_region(320, 240)
+    x0, y0, x1, y1 = RenderRecord.load(init_project(root), output).label_box
     mattes = list(read_mattes(Path(values["matte"])))
     for index, (one, other, matte) in enumerate(zip(images(gapped), images(output), mattes, strict=True)):
         label = np.zeros(matte.shape, bool)
@@ -311,3 +319,30 @@ def test_a_fault_while_rendering_leaves_nothing_under_its_name(tmp_path, ready, 
             break
     assert list(tmp_path.iterdir()) == []
     assert not [item for item in ready.render(output).iterdir() if "unsigned" in item.name]
+
+
+def test_a_chinese_label_stands_on_the_frames_and_in_the_metadata(tmp_path, ready, plate):
+    """16 frames are less than 2 s: all bear it, in a corner without a face; the rest of the frame is the plate's."""
+    output = tmp_path / "out.mkv"
+    config = ConvertConfig(ready.root, plate, "double", "ada", output, codec="ffv1", label="cn")
+    events = list(run(config))
+    assert not [event for event in events if isinstance(event, Warned)]
+    box = RenderRecord.load(ready, output).label_box
+    x0, y0, x1, y1 = box
+    assert y1 - y0 >= 0.05 * 240
+    mattes = list(read_mattes(Path(events[-1].values["matte"])))
+    for one, other, matte in zip(images(plate), images(output), mattes, strict=True):
+        assert abs(one[y0:y1, x0:x1].astype(int) - other[y0:y1, x0:x1]).mean() > 20
+        assert not (matte[y0:y1, x0:x1] > 0).any()
+        same = matte == 0
+        same[y0:y1, x0:x1] = False
+        assert (one[same] == other[same]).all()
+    field = find_field(output)
+    assert (field["Label"], field["ContentProducer"]) == ("1", "photodouble")
+    assert read_manifest(output).state == "valid"
+
+
+def test_a_label_that_cannot_be_made_is_said_before_the_work(tmp_path, ready, plate):
+    for asked, told in (({"label": "corner"}, "--label-text"), ({"label_text": "ä"}, "cannot show")):
+        with pytest.raises(BadInput, match=told):
+            next(run(ConvertConfig(ready.root, plate, "double", "ada", tmp_path / "o.mp4", **asked)))

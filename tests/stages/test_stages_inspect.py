@@ -65,7 +65,7 @@ def test_a_folder_is_as_good_as_its_worst_picture(tmp_path: Path) -> None:
     finish(tmp_path / "work", folder, MARKING)
     values = inspect(folder)
     assert (values["verdict"], values["manifest"]["trusted"]) == ("marked as altered", True)
-    assert values["pictures"] == {"valid": 3, "tampered": 0, "absent": 0}
+    assert values["pictures"] == {"valid": 3, "tampered": 0, "absent": 0, "missing": 0}
     still(folder / "3.png")
     values = inspect(folder)
     assert (values["verdict"], values["manifest"]["trusted"]) == ("no mark found", False)
@@ -74,7 +74,7 @@ def test_a_folder_is_as_good_as_its_worst_picture(tmp_path: Path) -> None:
     (folder / "1.png").write_bytes(data[:-20] + b"\0" + data[-19:])
     values = inspect(folder)
     assert values["verdict"] == "mark found but broken"
-    assert values["pictures"] == {"valid": 2, "tampered": 1, "absent": 1}
+    assert values["pictures"] == {"valid": 2, "tampered": 1, "absent": 1, "missing": 0}
 
 
 def test_what_is_neither_video_nor_picture_is_bad_input(tmp_path: Path) -> None:

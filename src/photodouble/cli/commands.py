@@ -133,6 +133,8 @@ def swap(
     reference: o.OptionalReference = None,
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
+    label: o.VisibleLabel = None,
+    label_text: o.LabelText = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Put a person's face on a plate in one go: extract, train, convert, report."""
@@ -149,6 +151,8 @@ def swap(
         reference=reference,
         codec=codec.value if codec else None,
         matte=matte,
+        label=label.value if label else None,
+        label_text=label_text,
     )
     finish(stage.run(config), as_json)
 
@@ -394,6 +398,8 @@ def convert(
     model: o.Model = "lite",
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
+    label: o.VisibleLabel = None,
+    label_text: o.LabelText = None,
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -409,6 +415,8 @@ def convert(
         model=model,
         codec=codec.value if codec else None,
         matte=matte,
+        label=label.value if label else None,
+        label_text=label_text,
     )
     finish(stage.run(config), as_json)
 
@@ -446,13 +454,13 @@ def export(
 @app.command(
     cls=o.Command,
     rich_help_panel=LOOK,
-    epilog=examples("photodouble inspect clip.mp4", "photodouble inspect clip.mp4 --json"),
+    epilog=examples("photodouble inspect clip.mp4", "photodouble inspect clip.mp4 --report clip.html"),
 )
-def inspect(file: o.AnyFile, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
+def inspect(file: o.AnyFile, report: o.Page = None, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
     """Say which marks a file carries and whether it was altered since."""
     from photodouble.stages import inspect as stage
 
-    finish(stage.run(stage.InspectConfig(file=file)), as_json)
+    finish(stage.run(stage.InspectConfig(file=file, report=report)), as_json)
 
 
 @weights.command("list", cls=o.Command)

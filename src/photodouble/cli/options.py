@@ -31,6 +31,14 @@ class Codec(StrEnum):
     JPEG = "jpeg"
 
 
+class Label(StrEnum):
+    """A visible label on the frames."""
+
+    RESEARCH = "research"
+    CN = "cn"
+    CORNER = "corner"
+
+
 BASES = "release, estate, synthetic or research"
 
 ProjectFolder = Annotated[Path, typer.Option("--project", metavar="DIR", help="The project's folder.")]
@@ -55,13 +63,23 @@ Wanted = Annotated[
     list[Path], typer.Option("--to", metavar="SOURCE...", help="Footage or pictures of the wanted person.")
 ]
 Rendered = Annotated[Path, typer.Argument(metavar="OUT", help="What convert or swap wrote.")]
-AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="Any video or picture.")]
+AnyFile = Annotated[Path, typer.Argument(metavar="FILE", help="Any video, picture or folder of pictures.")]
+Page = Annotated[
+    Path | None, typer.Option("--report", metavar="PAGE", help="Write a page about it too, with its frames (HTML).")
+]
 Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="OUT", help="Video file or folder of pictures to write.")
 ]
 OnnxFile = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="ONNX file to write.")]
 DemoOutput = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write into.")]
 Matte = Annotated[Path | None, typer.Option("--matte", metavar="FILE", help="Write the face's matte too.")]
+VisibleLabel = Annotated[
+    Label | None,
+    typer.Option(
+        "--label", metavar="NAME", help="Visible label: research, cn (China's GB 45438-2025), or corner (own words)."
+    ),
+]
+LabelText = Annotated[str | None, typer.Option("--label-text", metavar="TEXT", help="The words of the label 'corner'.")]
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),

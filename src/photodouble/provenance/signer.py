@@ -1,11 +1,8 @@
-"""Whose signature goes under a manifest, and whose signatures this machine trusts.
-
-The only place of the room that reads the environment: `signer_from_environment` and `anchors_from_environment`.
-"""
+"""Whose signature goes under a manifest, and whose signatures this machine trusts."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from photodouble.errors import BadInput
 from photodouble.files import config_home
 from photodouble.provenance.ca import CA, local_files
+from photodouble.provenance.settings import ENVIRONMENT, VARIABLES, load_settings
 
-CERT, PRIVATE_KEY, ANCHORS = "PHOTODOUBLE_SIGNING_CERT", "PHOTODOUBLE_SIGNING_KEY", "PHOTODOUBLE_TRUST_ANCHORS"
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 
 
@@ -29,46 +26,52 @@ class Signer:
         chain: PEM, the signing certificate first, then its issuers.
         key: PEM of the signing certificate's unencrypted private key.
         algorithm: as C2PA names it: es256, es384, es512, ps256 or ed25519.
+        timestamp: URL of the time stamp authority (RFC 3161) that is asked at each signing; None: nobody is asked.
     """
 
     chain: bytes
     key: bytes = field(repr=False)
     algorithm: str
+    timestamp: str | None = None
 
 
-def signer_from_environment(environment: Mapping[str, str] = os.environ) -> Signer:
-    """The studio's signer if both PHOTODOUBLE_SIGNING_CERT and _KEY name its files, else this machine's own.
+def signer_for(project: Path | None = None, environment: Mapping[str, str] = os.environ) -> Signer:
+    """Who signs what is made in `project`: the studio's certificate if one is configured, else this machine's own.
 
     Raises:
-        BadInput: only one of the two is set, or the files are not a certificate and its key.
+        BadInput: the settings are malformed, or name files that are not a certificate and its key.
     """
-    cert, key = environment.get(CERT), environment.get(PRIVATE_KEY)
-    if bool(cert) != bool(key):
-        raise BadInput(f"Set {CERT} and {PRIVATE_KEY} together (two PEM files), or neither.")
-    if cert and key:
-        return load_signer(Path(cert), Path(key))
+    settings = load_settings(project, environment)
+    if bool(settings.certificate) != bool(settings.key):
+        names = " and ".join(VARIABLES[name] for name in ("certificate", "key"))
+        both = names if settings.place == ENVIRONMENT else "'certificate' and 'key'"
+        raise BadInput(f"Set {both} together in {settings.place} (two PEM files), or neither.")
+    if settings.certificate and settings.key:
+        return replace(load_signer(settings.certificate, settings.key), timestamp=settings.timestamp)
     _, chain, own = local_files(config_home(environment) / "signing")
-    return load_signer(chain, own)
+    return replace(load_signer(chain, own), timestamp=settings.timestamp)
 
 
-def anchors_from_environment(environment: Mapping[str, str] = os.environ) -> bytes:
+def trust_anchors(environment: Mapping[str, str] = os.environ) -> bytes:
     """PEM of the certificates whose signatures this machine trusts; empty if there are none. Nothing is made here.
 
-    They are the local CA, the last certificate of PHOTODOUBLE_SIGNING_CERT, and those in PHOTODOUBLE_TRUST_ANCHORS.
+    They are the local CA, the last certificate of the signing chain that the environment or the user's settings name,
+    and the configured anchors. A project's settings have no say.
 
     Raises:
-        BadInput: a file that the environment names cannot be read.
+        BadInput: the settings are malformed, or name a file that cannot be read.
     """
+    settings = load_settings(None, environment)
     found = []
     local = config_home(environment) / "signing" / CA
     if local.is_file():
         found.append(_read(local))
-    if cert := environment.get(CERT):
-        last = _certificates(Path(cert))[-1]
+    if settings.certificate:
+        last = _certificates(settings.certificate)[-1]
         found.append(last.public_bytes(serialization.Encoding.PEM))
-    if anchors := environment.get(ANCHORS):
-        _certificates(Path(anchors))
-        found.append(_read(Path(anchors)))
+    if settings.anchors:
+        _certificates(settings.anchors)
+        found.append(_read(settings.anchors))
     return b"\n".join(found)
 
 

@@ -4,7 +4,6 @@ The output, its matte and its record appear under their names only when they are
 """
 
 import hashlib
-import os
 import shutil
 import time
 from collections import deque
@@ -26,26 +25,27 @@ from photodouble.evaluation import plate_rows
 from photodouble.faces import FaceSet
 from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
-from photodouble.files import explain, remove
+from photodouble.files import config_home, explain, remove
 from photodouble.generators import MESH, Drawn, Generator, PlateFace, load_generator
 from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.project import Project, open_project
 from photodouble.provenance import (
     Marking,
-    draw_label,
     embed,
     finish,
     label_region,
+    labelled,
     ledgers,
     manifest_digest,
     payload_for,
     publish,
+    signer_for,
 )
-from photodouble.provenance.signer import config_home
 from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.extract import extract_faces
+from photodouble.stages.labels import check_label, field_left_out, plan_label, with_field
 from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.render_record import RenderRecord
 
@@ -72,6 +72,7 @@ class ConvertConfig:
         model: `mesh`, or the name of a trained model of this project.
         codec: a name in `media.CODECS`; None for the usual one of the output's suffix.
         matte: where to put the matte (.mkv or .mov); None: it stays in the project.
+        label, label_text: a visible label, see `provenance.make_label`; the basis `research` has its own in any case.
     """
 
     project: Path
@@ -82,6 +83,8 @@ class ConvertConfig:
     model: str = "mesh"
     codec: str | None = None
     matte: Path | None = None
+    label: str | None = None
+    label_text: str | None = None
 
 
 class Finished(NamedTuple):
@@ -107,7 +110,9 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     project = open_project(config.project)
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     check_output(config.output, config.plate, config.matte)
-    choose_codec(config.output, config.codec)
+    codec = choose_codec(config.output, config.codec)
+    check_label(config.label, config.label_text, project.root)
+    signer = signer_for(project.root)
     clip = open_clip(config.plate)
     faces_of_target = FaceSet.open(project.faces(config.target))
     yield from settle(project, config.target, faces_of_target, STAGE)
@@ -131,10 +136,13 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
     hands = yield from seek_hands(clip, faces, rows, folder)
     shot = plan_shot(wanted, faces, rows)
-    label = any(record.basis == "research" for record in records.values())
+    research = any(record.basis == "research" for record in records.values())
+    label = plan_label(config.label, config.label_text, research, clip, faces)
+    if sentence := field_left_out(config.label, config.output, codec):
+        yield Warned(STAGE, sentence)
     unsigned = folder / f"unsigned{config.output.suffix}"
     matte = folder / "matte.mkv"
-    books = ledgers(project.root, config_home(os.environ))
+    books = ledgers(project.root, config_home())
     consents = sorted(digest(record) for record in records.values())
     work = [_film(clip), config.output.name, generator.model_digest or "", *consents]
     identifier = payload_for(work, books)
@@ -142,7 +150,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     try:
         with ClipWriter(unsigned, clip, config.codec) as writer, MatteWriter(matte, clip) as mattes:
             for frame, plate, cover, done in _composited(clip, shot, generator, hands):
-                image = draw_label(frame.image) if label else frame.image
+                image = labelled(frame.image, float(frame.pts * frame.time_base), label)
                 writer.write(replace(frame, image=embed(image, frame.index, identifier, plate)))
                 mattes.write(cover, frame)
                 frames, drawn = frames + 1, drawn + done
@@ -152,14 +160,15 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         for sentence in writer.left_out:
             yield Warned(STAGE, sentence)
         marking = mark(records, config.output, config.plate, generator.model_digest)
-        finish(unsigned, config.output, marking)
+        marking = replace(with_field(marking, config.label, config.output, project.root), watermark=identifier)
+        finish(unsigned, config.output, marking, signer)
         publish(identifier, config.output, manifest_digest(config.output), books)
     finally:
         remove(unsigned)
     if config.matte:
         copy = folder / f"matte-copy{config.matte.suffix}"
         shutil.copyfile(matte, copy)
-        finish(copy, config.matte, replace(marking, title=config.matte.name))
+        finish(copy, config.matte, replace(marking, title=config.matte.name, field=None), signer)
     seconds = time.monotonic() - began
     record = RenderRecord(
         plate=config.plate,
@@ -171,7 +180,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         codec=writer.codec,
         matte=matte,
         source=str(clip.path),
-        label_box=label_region(clip.width, clip.height) if label else None,
+        label_box=label_region(label, clip.width, clip.height) if label else None,
         watermark=identifier,
         consent={name: _told(record) for name, record in records.items()},
         frames=frames,

@@ -15,6 +15,7 @@ from photodouble.media.codecs import choose
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report, train
 from photodouble.stages.events import Event, Result, Started, Warned
+from photodouble.stages.labels import check_label
 from photodouble.stages.render_record import RenderRecord
 
 STAGE = "swap"
@@ -30,7 +31,7 @@ class SwapConfig:
         output: what to write. minutes: training budget. model: `mesh` or one of `train.MODELS`.
         project: folder that keeps faces, model and report data; made if need be.
         basis, reference: recorded as consent for both people; None: records must be there already.
-        codec, matte: as in `convert`.
+        codec, matte, label, label_text: as in `convert`.
     """
 
     plate: Path
@@ -43,6 +44,8 @@ class SwapConfig:
     reference: str | None = None
     codec: str | None = None
     matte: Path | None = None
+    label: str | None = None
+    label_text: str | None = None
 
 
 def run(config: SwapConfig) -> Iterator[Event]:
@@ -60,6 +63,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
         raise BadInput(f"There is no model '{config.model}': choose one of {', '.join((MESH, *train.MODELS))}.")
     plate = open_clip(config.plate)
     _check_codec(config, plate)
+    check_label(config.label, config.label_text, config.project)
     for path in config.wanted:
         open_clip(path)
     if config.basis is None or config.reference is None:
@@ -83,7 +87,16 @@ def run(config: SwapConfig) -> Iterator[Event]:
         training = yield from stage(train.run(budget), told)
         seconds["train"] = training["seconds"]
     rendering = convert.ConvertConfig(
-        project.root, config.plate, DOUBLE, ACTOR, config.output, config.model, config.codec, config.matte
+        project.root,
+        config.plate,
+        DOUBLE,
+        ACTOR,
+        config.output,
+        config.model,
+        config.codec,
+        config.matte,
+        label=config.label,
+        label_text=config.label_text,
     )
     made = yield from stage(convert.run(rendering), told)
     seconds["convert"] = made["seconds"]
