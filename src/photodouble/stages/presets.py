@@ -2,13 +2,13 @@
 
 import re
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from photodouble.compositing import Settings
+from photodouble.compositing import USUAL, Settings
 from photodouble.errors import BadInput
 from photodouble.files import make_folder, write_bytes
-from photodouble.project import Project
+from photodouble.project import Project, open_project
 
 
 def preset_path(project: Project, name: str) -> Path:
@@ -20,6 +20,25 @@ def preset_path(project: Project, name: str) -> Path:
     if not re.fullmatch(r"[\w][\w. -]*", name):
         raise BadInput(f"A preset cannot be called {name!r}: use letters, digits, spaces, dots and dashes.")
     return project.root / "presets" / f"{name}.toml"
+
+
+def chosen(root: Path, preset: str | None, changes: dict[str, float | None], save: str | None) -> Settings:
+    """The settings that a command asks for: those of a preset (None: the usual ones), with some changed.
+
+    Args:
+        root: the project's folder.
+        changes: setting -> value; None leaves it.
+        save: keep them under this name.
+
+    Raises:
+        BadInput: there is no such project or preset, or a value is out of bounds.
+    """
+    project = open_project(root)
+    settings = load_preset(project, preset) if preset else USUAL
+    settings = replace(settings, **{key: value for key, value in changes.items() if value is not None})
+    if save:
+        save_preset(project, save, settings)
+    return settings
 
 
 def load_preset(project: Project, name: str) -> Settings:
