@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes have left of writing `path` or other files of its stem, beside it."""
+    named = re.compile(re.escape(f".{path.stem}.") + r"\d+\.part(\.[^.]*)?$")
+    for file in path.parent.iterdir():
+        if named.match(file.name):
+            remove(file)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -27,7 +27,7 @@ from photodouble.compositing import USUAL, Settings
 from photodouble.consent import ConsentRecord, digest, require
 from photodouble.errors import BadInput
 from photodouble.faces import FaceSet
-from photodouble.files import atomic, explain, make_folder, remove
+from photodouble.files import atomic, explain, make_folder, remove, sweep
 from photodouble.generators import Generator, load_generator
 from photodouble.media import CODECS, Clip, open_clip
 from photodouble.media.codecs import choose as choose_codec
@@ -132,6 +132,10 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     make_folder(work.folder)
     folder = Folder(work.folder, clip, codec, work.suffix, work.size)
     folder.clean()
+    matte, unsigned = home / "matte.mkv", home / f"unsigned{config.output.suffix}"
+    remove(unsigned)
+    for path in (matte, unsigned, config.output, *([config.matte] if config.matte else [])):
+        sweep(path)
     starts, complete = folder.chain()
     there = sum(file.stat().st_size for file in work.folder.rglob("*") if file.is_file())
     total = clip.estimated_frames
@@ -152,7 +156,6 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     chunks = [chunk for chunk in map(folder.known, starts) if chunk is not None]
     frames = sum(chunk.frames for chunk in chunks)
     yield Progress(STAGE, frames, frames, "frames")
-    matte, unsigned = home / "matte.mkv", home / f"unsigned{config.output.suffix}"
     marking = mark(records, config.output, config.plate, ready.generator.model_digest)
     join_mattes([folder.matte(start) for start in starts], matte, clip)
     try:
