@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -65,12 +66,28 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents; one sentence if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explain(error, folder) from error
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes have left of writing `path` or other files of its stem, beside it."""
+    named = re.compile(re.escape(f".{path.stem}.") + r"\d+\.part(\.[^.]*)?$")
+    for file in path.parent.iterdir():
+        if named.match(file.name):
+            remove(file)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from photodouble.compositing import composite, face_box, match_colour
-from photodouble.compositing.blend import BANDS, band_mattes, blend
+from photodouble.compositing.blend import band_mattes, bands, blend
 from photodouble.compositing.detail import match_detail
 from photodouble.faces import find_faces, outline_matte
 from photodouble.faces.topology import OVAL
@@ -154,7 +154,7 @@ def test_bands_add_up_to_the_change_and_fade_at_different_widths(plate, box, dra
     own = image[y0:y1, x0:x1].astype(np.float32)
     inside = landmarks - np.array([x0, y0, 0], np.float32)
     mattes = band_mattes(inside, own.shape[:2])
-    assert len(mattes) == len(BANDS)
+    assert len(mattes) == len(bands())
     assert mattes[0].sum() >= mattes[1].sum() >= mattes[2].sum()
     ones = [np.ones_like(matte) for matte in mattes]
     assert np.allclose(blend(own, drawn, ones, 150.0), drawn - own, atol=1e-3)

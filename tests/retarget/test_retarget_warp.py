@@ -27,9 +27,24 @@ def test_each_cell_inside_the_outline_has_a_triangle(people, step):
     covered = np.kron(raster.triangle >= 0, np.ones((step, step), bool))[:SIZE, : SIZE - 11]
     assert covered[inside(wanted.landmarks[0], (SIZE, SIZE - 11))].all()
     assert not covered[0, 0]
-    there = raster.weights[:, raster.triangle >= 0]
+    there = weights(raster)[:, raster.triangle >= 0]
     assert np.allclose(there.sum(0), 1, atol=1e-4)
     assert there.min() > -1e-3
+
+
+def weights(raster):
+    """(3, h, w) barycentric weights of the cells."""
+    y, x = np.indices(raster.triangle.shape)
+    return np.einsum("hwvf,fhw->vhw", raster.forms[raster.triangle], np.stack([x, y, np.ones_like(x)]))
+
+
+def test_a_part_of_a_raster_is_that_of_the_part(people):
+    points = mesh_points(people["p001"].landmarks[3])
+    raster = rasterise(points, people["p001"].triangles, (SIZE, SIZE), 2)
+    whole = source_map(raster, points)
+    part = source_map(raster.part(40, 60, 151, 170), points)
+    assert part.shape == (110, 111, 2)
+    assert abs(part[2:-2, 2:-2] - whole[62:168, 42:149]).max() < 1e-3
 
 
 def test_weights_give_each_cell_its_own_place(people):
@@ -38,7 +53,7 @@ def test_weights_give_each_cell_its_own_place(people):
     raster = rasterise(points, wanted.triangles, (SIZE, SIZE), 1)
     y, x = np.nonzero(raster.triangle >= 0)
     corners = points[raster.vertices[raster.triangle[y, x]], :2]
-    place = (raster.weights[:, y, x].T[..., None] * corners).sum(1)
+    place = (weights(raster)[:, y, x].T[..., None] * corners).sum(1)
     assert abs(place - np.stack([x, y], 1)).max() < 1e-2
 
 

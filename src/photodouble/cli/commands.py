@@ -13,7 +13,7 @@ import typer
 
 from photodouble import __version__
 from photodouble.cli import options as o
-from photodouble.errors import Refused
+from photodouble.errors import BadInput, Refused
 from photodouble.project import MARKER
 from photodouble.stages.events import Event
 
@@ -388,37 +388,70 @@ def pretrain(
 @app.command(
     cls=o.Command,
     rich_help_panel=STEPS,
-    epilog=examples("photodouble convert plate.mov --from double --to ada --output shot.mov"),
+    epilog=examples(
+        "photodouble convert plate.mov --from double --to ada --output shot.mov",
+        "photodouble convert plate.mov --from double --to ada \\\n"
+        "      --frames 100,250-260 --preview look --matte-softness 0.15 --save-preset soft",
+        "photodouble convert plate.mov --from double --to ada --output shot.mov \\\n      --preset soft --jobs 2",
+    ),
 )
 def convert(
     plate: o.Plate,
     source: o.From,
     target: o.To,
-    output: o.Output,
+    output: o.RenderOutput = None,
     model: o.Model = "lite",
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
     label: o.VisibleLabel = None,
     label_text: o.LabelText = None,
+    jobs: o.Jobs = 1,
+    frames: o.Frames = None,
+    preview: o.PreviewFolder = None,
+    preset: o.Preset = None,
+    save_preset: o.SavePreset = None,
+    matte_grow: o.MatteGrow = None,
+    matte_softness: o.MatteSoftness = None,
+    blend_width: o.BlendWidth = None,
+    colour: o.Colour = None,
+    sharpness: o.Sharpness = None,
+    grain: o.Grain = None,
+    opacity: o.Opacity = None,
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
-    """Render a plate with the wanted face, marked and signed."""
+    """Render a plate with the wanted face, marked and signed; stopped, it continues."""
     from photodouble.stages import convert as stage
+    from photodouble.stages import convert_preview
+    from photodouble.stages.presets import chosen
 
+    if (output is None) == (preview is None):
+        raise BadInput("Give either --output OUT, or --frames and --preview DIR for a look at some frames.")
+    changes = {
+        "matte_grow": matte_grow,
+        "matte_softness": matte_softness,
+        "blend_width": blend_width,
+        "colour": colour,
+        "sharpness": sharpness,
+        "grain": grain,
+        "opacity": opacity,
+    }
     config = stage.ConvertConfig(
         project=project,
         plate=plate,
         source=source,
         target=target,
-        output=output,
+        output=output or preview or HERE,
         model=model,
         codec=codec.value if codec else None,
         matte=matte,
         label=label.value if label else None,
         label_text=label_text,
+        jobs=jobs,
+        settings=chosen(project, preset, changes, save_preset),
+        frames=frames,
     )
-    finish(stage.run(config), as_json)
+    finish(convert_preview.run(config) if preview else stage.run(config), as_json)
 
 
 @app.command(cls=o.Command, rich_help_panel=STEPS, epilog=examples("photodouble report shot.mov"))

@@ -39,6 +39,7 @@ class Label(StrEnum):
     CORNER = "corner"
 
 
+LOOK = "Compositing"
 BASES = "release, estate, synthetic or research"
 
 ProjectFolder = Annotated[Path, typer.Option("--project", metavar="DIR", help="The project's folder.")]
@@ -80,6 +81,39 @@ VisibleLabel = Annotated[
     ),
 ]
 LabelText = Annotated[str | None, typer.Option("--label-text", metavar="TEXT", help="The words of the label 'corner'.")]
+RenderOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="OUT", help="Video file or folder of pictures to write.")
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", metavar="N", min=1, help="Processes that render side by side; each loads the model.")
+]
+Frames = Annotated[
+    str | None, typer.Option("--frames", metavar="LIST", help="Only these get a face: 100,250-260, counted from 0.")
+]
+PreviewFolder = Annotated[
+    Path | None, typer.Option("--preview", metavar="DIR", help="Render only --frames, as pictures in this folder.")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="Compositing as kept under this name.", rich_help_panel=LOOK),
+]
+SavePreset = Annotated[
+    str | None,
+    typer.Option("--save-preset", metavar="NAME", help="Keep the compositing under this name.", rich_help_panel=LOOK),
+]
+
+
+def _setting(name: str, text: str) -> Any:
+    return Annotated[float | None, typer.Option(name, metavar="X", help=text, rich_help_panel=LOOK)]
+
+
+MatteGrow = _setting("--matte-grow", "Move the matte's edge out by a part of the face's width, -0.3 to 0.1 (0).")
+MatteSoftness = _setting("--matte-softness", "Width of the matte's fade in parts of the face's width, 0 to 0.5 (0.09).")
+BlendWidth = _setting("--blend-width", "How far colours fade into the plate's, 0.005 to 0.3 (0.06).")
+Colour = _setting("--colour", "How much of the match with the plate's colours is done, 0 to 1 (1).")
+Sharpness = _setting("--sharpness", "Detail against the plate's, 0 to 3 (1).")
+Grain = _setting("--grain", "How much of the plate's grain the face gets, 0 to 1 (1).")
+Opacity = _setting("--opacity", "Of the face, 0 to 1 (1).")
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),

@@ -2,5 +2,6 @@
 
 from photodouble.compositing.colour import match_colour
 from photodouble.compositing.composite import Composited, composite, face_box
+from photodouble.compositing.settings import USUAL, Settings
 
-__all__ = ["Composited", "composite", "face_box", "match_colour"]
+__all__ = ["USUAL", "Composited", "Settings", "composite", "face_box", "match_colour"]

@@ -8,6 +8,7 @@ import numpy as np
 from photodouble.compositing.blend import band_mattes, blend
 from photodouble.compositing.colour import match_colour
 from photodouble.compositing.detail import match_detail
+from photodouble.compositing.settings import USUAL, Settings
 from photodouble.faces.topology import OVAL
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
@@ -38,6 +39,7 @@ def composite(
     box: tuple[int, int, int, int],
     cover: np.ndarray | None = None,
     opacity: np.ndarray | None = None,
+    settings: Settings = USUAL,
 ) -> Composited:
     """Blend a drawn face into the plate.
 
@@ -51,6 +53,7 @@ def composite(
         box: x0, y0, x1, y1.
         cover: h x w float32, 1 where something is in front of the face.
         opacity: h x w float32 0..1, multiplies the matte.
+        settings: of the compositor.
     """
     x0, y0, x1, y1 = box
     white = WHITE.get(image.dtype, 1.0)
@@ -59,12 +62,19 @@ def composite(
         plate *= np.float32(255 / white)
     shown = np.clip(plate, 0, 255) if image.dtype == np.float32 else plate
     inside = landmarks - np.array([x0, y0, 0], np.float32)
-    mattes = band_mattes(inside, shown.shape[:2], cover)
+    mattes = band_mattes(inside, shown.shape[:2], cover, settings)
     if opacity is not None:
         mattes = [matte * opacity for matte in mattes]
     width = float(np.ptp(landmarks[list(OVAL), 0]))
-    face = match_detail(match_colour(face, shown, mattes[1]), shown, mattes[0])
-    change = blend(shown, face, mattes, width)
+    if settings.colour:
+        matched = match_colour(face, shown, mattes[1])
+        face = (
+            matched if settings.colour == 1 else cv2.addWeighted(face, 1 - settings.colour, matched, settings.colour, 0)
+        )
+    face = match_detail(face, shown, mattes[0], settings.sharpness)
+    if settings.opacity != 1:
+        mattes = [matte * np.float32(settings.opacity) for matte in mattes]
+    change = blend(shown, face, mattes, width, settings)
     support = np.maximum.reduce(mattes)
     matte = np.zeros(image.shape[:2], np.float32)
     matte[y0:y1, x0:x1] = support

@@ -10,29 +10,34 @@ from photodouble.media.pictures import SUFFIXES
 
 @dataclass(frozen=True)
 class Codec:
-    """One format: FFmpeg's encoder with its options and containers, or (no encoder) a folder of pictures."""
+    """One format: FFmpeg's encoder with its options and containers, or (no encoder) a folder of pictures.
+
+    `exact`: it keeps every bit that it is given.
+    """
 
     encoder: str
     suffixes: tuple[str, ...]
     options: dict[str, str] = field(default_factory=dict)
     tag: str = ""
+    exact: bool = False
 
 
+# What x264 and x265 write depends on the number of their threads: a fixed one gives the same bytes everywhere.
 CODECS: dict[str, Codec] = {
-    "h264": Codec("libx264", (".mp4", ".mov", ".mkv", ".m4v"), {"preset": "veryfast", "crf": "16"}),
+    "h264": Codec("libx264", (".mp4", ".mov", ".mkv", ".m4v"), {"preset": "medium", "crf": "16", "threads": "4"}),
     # hvc1: Apple's players open no hev1.
     "hevc": Codec(
         "libx265",
         (".mp4", ".mov", ".mkv", ".m4v"),
-        {"preset": "fast", "crf": "18", "x265-params": "log-level=error"},
+        {"preset": "fast", "crf": "18", "threads": "2", "x265-params": "log-level=error"},
         "hvc1",
     ),
     "prores": Codec("prores_ks", (".mov", ".mkv"), {"vendor": "apl0"}),
-    "ffv1": Codec("ffv1", (".mkv",), {"level": "3", "slicecrc": "1"}),
-    "png": Codec("", (".png",)),
-    "tiff": Codec("", (".tif", ".tiff")),
+    "ffv1": Codec("ffv1", (".mkv",), {"level": "3", "slicecrc": "1"}, exact=True),
+    "png": Codec("", (".png",), exact=True),
+    "tiff": Codec("", (".tif", ".tiff"), exact=True),
     "jpeg": Codec("", (".jpg", ".jpeg")),
-    "exr": Codec("", (".exr",)),
+    "exr": Codec("", (".exr",), exact=True),
 }
 
 

@@ -26,7 +26,7 @@ from photodouble.retarget.shape import (
     transfer,
     unpose,
 )
-from photodouble.retarget.warp import mesh_points, rasterise, source_map, triangulate, warp
+from photodouble.retarget.warp import Raster, mesh_points, rasterise, source_map, triangulate, warp
 
 LIPS = (*LIPS_OUTER, *LIPS_INNER)
 CHEEKS = (50, 280, 205, 425, 187, 411, 117, 346, 129, 358, 152, 172, 397)
@@ -172,7 +172,8 @@ def render(
     Returns:
         H x W x 3 float32 RGB, 0..255.
     """
-    result = _draw(wanted, target, choice["face"], shape, 2)
+    raster = rasterise(mesh_points(target), wanted.triangles, shape, 2)
+    result = _warped(wanted, raster, choice["face"])
     size = float(np.linalg.norm(target[33, :2] - target[263, :2]))
     for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
         x0, y0, x1, y1 = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
@@ -180,12 +181,14 @@ def render(
             continue
         inside, part = target - np.array([x0, y0, 0]), (y1 - y0, x1 - x0)
         if region == "mouth":  # lips meet along a line: the mesh is looked up for quarters of pixels
-            double = _draw(wanted, 2 * inside + (0.5, 0.5, 0), choice[region], (2 * part[0], 2 * part[1]), 1)
+            vertices = mesh_points(2 * inside + (0.5, 0.5, 0))
+            fine = rasterise(vertices, wanted.triangles, (2 * part[0], 2 * part[1]), 1)
+            double = _warped(wanted, fine, choice[region])
             layer = cv2.resize(double, part[::-1], interpolation=cv2.INTER_AREA)
         elif choice[region] == choice["face"]:
             continue
         else:
-            layer = _draw(wanted, inside, choice[region], part, 2)
+            layer = _warped(wanted, raster.part(x0, y0, x1, y1), choice[region])
         if region == "mouth" and plate is not None and lacks_inside(wanted, choice["mouth"], target):
             layer = borrow_inside(layer, inside, *plate)
         mask = region_mask(inside, polygons, part, grow=0.10 * size, soft=0.05 * size)
@@ -216,7 +219,8 @@ def _around(target: np.ndarray, polygons: tuple[tuple[int, ...], ...], shape: tu
     points = target[list(sum(polygons, ())), :2]
     low = np.clip(np.floor(points.min(0) - margin), 0, shape[::-1]).astype(int).tolist()
     high = np.clip(np.ceil(points.max(0) + margin) + 1, 0, shape[::-1]).astype(int).tolist()
-    return low[0], low[1], high[0], high[1]
+    # Even, so that a raster of the whole picture in steps of 2 can be cut there.
+    return low[0] // 2 * 2, low[1] // 2 * 2, high[0], high[1]
 
 
 def region_mask(
@@ -231,7 +235,6 @@ def region_mask(
     return cv2.GaussianBlur(mask * np.float32(1 / 255), (0, 0), max(soft, 0.5))
 
 
-def _draw(wanted: Wanted, target: np.ndarray, index: int, shape: tuple[int, int], step: int) -> np.ndarray:
-    raster = rasterise(mesh_points(target), wanted.triangles, shape, step)
+def _warped(wanted: Wanted, raster: Raster, index: int) -> np.ndarray:
     positions = source_map(raster, mesh_points(wanted.landmarks[index]))
     return warp(wanted.picture(index), positions).astype(np.float32)

@@ -1,6 +1,6 @@
 """Piecewise affine warps over the face mesh, without a loop over triangles or pixels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -29,16 +29,25 @@ class Raster:
 
     Attributes:
         triangle: (h, w) int32, -1 where none.
-        weights: (3, h, w) float32, barycentric; of no meaning where there is no triangle.
+        forms: (m, 3, 3), each triangle's barycentric weights as factors of a cell's x, y and 1.
         vertices: (m, 3) of the mesh.
         shape: H, W of the picture that the grid stands for; step: pixels for one cell.
+        at: x, y of the first cell, as `forms` count them.
     """
 
     triangle: np.ndarray
-    weights: np.ndarray
+    forms: np.ndarray
     vertices: np.ndarray
     shape: tuple[int, int]
     step: int
+    at: tuple[int, int] = (0, 0)
+
+    def part(self, x0: int, y0: int, x1: int, y1: int) -> "Raster":
+        """That of a part of the picture; x0 and y0 must be multiples of `step`."""
+        left, top = x0 // self.step, y0 // self.step
+        cells = self.triangle[top : -(-y1 // self.step), left : -(-x1 // self.step)]
+        x, y = self.at
+        return replace(self, triangle=cells, shape=(y1 - y0, x1 - x0), at=(x + left, y + top))
 
 
 def mesh_points(landmarks: np.ndarray) -> np.ndarray:
@@ -94,11 +103,7 @@ def rasterise(target: np.ndarray, triangles: np.ndarray, shape: tuple[int, int],
     span, x = _spread(right - left, left)
     triangle = np.full((height, width), -1, np.int32)
     triangle.ravel()[y[span] * width + x] = which[span]  # in order: the last, nearest one stays
-    weights = np.empty((3, height, width), np.float32)
-    x, y = np.arange(width), np.arange(height)[:, None]
-    for weight, (by_x, by_y, one) in zip(weights, np.moveaxis(forms, 0, 2), strict=True):
-        weight[:] = by_x[triangle] * x + by_y[triangle] * y + one[triangle]
-    return Raster(triangle, weights, far_first, shape, step)
+    return Raster(triangle, forms, far_first, shape, step)
 
 
 def _barycentric(corners: np.ndarray) -> np.ndarray:
@@ -131,10 +136,14 @@ def source_map(raster: Raster, source: np.ndarray) -> np.ndarray:
         raster: of the target.
         source: (k, 2 or 3) the same vertices in the source picture's pixels.
     """
-    # As complex numbers x and y are gathered and weighted together.
-    points = np.ascontiguousarray(np.asarray(source)[:, :2], np.float32).view(np.complex64)[:, 0]
-    corners = points[raster.vertices.T]
-    total = sum(weight * corner[raster.triangle] for weight, corner in zip(raster.weights, corners, strict=True))
+    # As complex numbers x and y are gathered together. Inside a triangle the map is affine: three factors for each.
+    points = np.ascontiguousarray(np.asarray(source, np.float64)[:, :2]).view(np.complex128)[:, 0]
+    factors = np.einsum("mv,mvf->fm", points[raster.vertices], raster.forms).astype(np.complex64)
+    (x0, y0), (high, wide) = raster.at, raster.triangle.shape
+    x, y = np.arange(x0, x0 + wide, dtype=np.float32), np.arange(y0, y0 + high, dtype=np.float32)[:, None]
+    total = factors[0][raster.triangle] * x
+    total += factors[1][raster.triangle] * y
+    total += factors[2][raster.triangle]
     total[raster.triangle < 0] = -1 - 1j
     cells = total.view(np.float32).reshape(*raster.triangle.shape, 2)
     step, (height, width) = raster.step, raster.shape

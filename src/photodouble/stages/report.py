@@ -103,7 +103,7 @@ def measured(
         better_half(wanted),
         ignore=[record.label_box] if record.label_box else [],
         rows=plate_rows(faces, record.person, record.source),
-        watermark=record.watermark,
+        watermark=None if CODECS[record.codec].exact else record.watermark,  # where the matte is 0, it is the plate
     )
     try:
         while True:
