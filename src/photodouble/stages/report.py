@@ -13,6 +13,7 @@ from photodouble.evaluation import Quality, ReportData, Version, measuring, plat
 from photodouble.evaluation.data import DataReport, data_report
 from photodouble.evaluation.quality import SUMMARY
 from photodouble.faces import FaceSet
+from photodouble.media import CODECS
 from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
 from photodouble.stages.events import Event, Progress, Result, Started
