@@ -8,10 +8,11 @@ import numpy as np
 from av import VideoFrame
 from av.video.format import VideoFormat
 
-from photodouble.media.colour import FULL, rgb_matrix, to_depth, yuv_matrix
+from photodouble.media.colour import FULL, alpha_to_depth, rgb_matrix, to_depth, yuv_matrix
 from photodouble.media.frame import Colour
 
 _PLANAR = re.compile(r"yuva?(j?)(420|422|444|440|411|410)p(?:(9|10|12|14|16)le)?$")
+_PLANAR_RGB = re.compile(r"gbra?p(9|10|12|14|16)le$")
 _CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
 
 
@@ -45,9 +46,42 @@ def to_rgb(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool = F
         return _grey(frame, colour, bits, eight_bit)
     if frame.format.is_rgb or name.startswith(("bayer", "xyz")) or name == "pal8":
         return _rgb(frame, bits, eight_bit)
+    return _yuv(planar(frame), colour, eight_bit, centred)
+
+
+def planar(frame: VideoFrame) -> VideoFrame:
+    """A YUV frame whose components lie in planes of their own: itself, or the same samples sorted so."""
+    if _PLANAR.match(frame.format.name):
+        return frame
+    bits = depth(frame.format)
+    return frame.reformat(format=f"yuv{subsampling(frame.format)}p" + (f"{bits}le" if bits > 8 else ""))
+
+
+def storable(format: VideoFormat) -> str:
+    """The planar YUV format in which a frame of `format` can be stored sample by sample; "" for others."""
+    if format.is_rgb or len(format.components) < 3 or format.name == "pal8" or format.name.startswith("bayer"):
+        return ""
+    bits = depth(format)
+    name = format.name.replace("yuvj", "yuv")
     if not _PLANAR.match(name):
-        frame = frame.reformat(format=f"yuv{subsampling(frame.format)}p" + (f"{bits}le" if bits > 8 else ""))
-    return _yuv(frame, colour, eight_bit, centred)
+        name = f"yuv{subsampling(format)}p" + (f"{bits}le" if bits > 8 else "")
+    match = _PLANAR.match(name)
+    return name if match and match[2] in ("420", "422", "444") else ""
+
+
+def alpha_of(frame: VideoFrame) -> np.ndarray | None:
+    """H x W alpha of a decoded frame, uint8 or uint16 (65535 is opaque); None where it has none."""
+    if not has_alpha(frame.format):
+        return None
+    bits = depth(frame.format)
+    if len(frame.planes) == 4 and bits <= 16:
+        alpha = _plane(frame, 3, np.uint8 if bits == 8 else np.uint16)
+    else:
+        bits = 8 if bits <= 8 else 16
+        alpha = frame.reformat(format="rgba" if bits == 8 else "rgba64le").to_ndarray()[:, :, 3]
+    if bits in (8, 16):
+        return np.array(alpha)
+    return np.rint(alpha.astype(np.float32) * (65535 / ((1 << bits) - 1))).astype(np.uint16)
 
 
 def _plane(frame: VideoFrame, index: int, dtype: type) -> np.ndarray:
@@ -82,12 +116,12 @@ def _rgb(frame: VideoFrame, bits: int, eight_bit: bool) -> np.ndarray:
         if frame.format.name != "gbrpf32le":
             frame = frame.reformat(format="gbrpf32le")
         return to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
-    planar = re.match(r"gbra?p(9|10|12|14|16)le$", frame.format.name)
-    if not planar and frame.format.name != "rgb48le":
+    parted = bool(_PLANAR_RGB.match(frame.format.name))
+    if not parted and frame.format.name != "rgb48le":
         bits = 10 if bits == 10 else 16
         frame = frame.reformat(format=f"gbrp{bits}le")
-        planar = True  # type: ignore[assignment]
-    if planar:
+        parted = True
+    if parted:
         green, blue, red = (_plane(frame, index, np.uint16) for index in range(3))
         image = cv2.merge([red, green, blue])
     else:
@@ -131,36 +165,114 @@ def _upsample(plane: np.ndarray, steps: tuple[int, int], size: tuple[int, int], 
     return plane[:height, :width]
 
 
-def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
+def from_rgb(image: np.ndarray, format: str, colour: Colour, alpha: np.ndarray | None = None) -> VideoFrame:
     """An FFmpeg frame of `format` from H x W x 3 RGB (uint8, uint16, or float32 in linear light).
 
     Args:
-        format: yuv420p, yuv422p, yuv444p (or those with 10le, 12le), bgr0, gbrp16le.
+        format: yuv420p, yuv422p, yuv444p and yuva... (8 to 16 bits), bgr0, bgra, gbrp..le and gbrap..le.
         colour: the matrix, range and tags that the frame gets; ignored by RGB formats.
+        alpha: H x W of the image's type for formats that hold one; None: opaque.
     """
     match = _PLANAR.match(format)
-    bits = int(match[3] or 8) if match else 16 if format.endswith("16le") else 8
+    deep = bool(match[3]) if match else format.endswith("le")
     if image.dtype == np.float32:
-        image = to_depth(image, np.uint16 if bits > 8 else np.uint8)
+        image = to_depth(image, np.uint16 if deep else np.uint8)
     if not match:
-        image = np.ascontiguousarray(to_depth(image, np.uint16 if bits > 8 else np.uint8))
-        if bits > 8:
-            return _tagged(VideoFrame.from_ndarray(image, format=format), colour)
-        return _tagged(VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format), colour)
+        return _tagged(_from_rgb_to_rgb(image, format, alpha), colour)
     height, width = image.shape[:2]
+    frame = VideoFrame(width, height, format)
+    _fill(frame, image, colour, (0, 0))
+    if "yuva" in format:
+        _fill_alpha(frame, 3, alpha, int(match[3] or 8))
+    return _tagged(frame, colour)
+
+
+def _from_rgb_to_rgb(image: np.ndarray, format: str, alpha: np.ndarray | None) -> VideoFrame:
+    match = _PLANAR_RGB.match(format)
+    image = np.ascontiguousarray(to_depth(image, np.uint16 if match else np.uint8))
+    if match:
+        bits, top = int(match[1]), (1 << int(match[1])) - 1
+        frame = VideoFrame(image.shape[1], image.shape[0], format)
+        for index, channel in enumerate((1, 2, 0)):
+            values = image[:, :, channel]
+            _plane(frame, index, np.uint16)[:] = values if bits == 16 else np.rint(values * np.float32(top / 65535))
+        if "gbrap" in format:
+            _fill_alpha(frame, 3, alpha, bits)
+        return frame
+    if format == "bgra":
+        opaque = np.full(image.shape[:2], 255, np.uint8) if alpha is None else alpha_to_depth(alpha, np.uint8)
+        layers = cv2.merge([*cv2.split(image)[::-1], opaque])
+        return VideoFrame.from_ndarray(cast(Any, layers), format=format)
+    return VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format)
+
+
+def _fill_alpha(frame: VideoFrame, index: int, alpha: np.ndarray | None, bits: int) -> None:
+    top = (1 << bits) - 1
+    code: np.ndarray | int = top
+    if alpha is not None:
+        code = np.rint(alpha_to_depth(alpha, np.float32) * top)
+    _plane(frame, index, np.uint8 if bits == 8 else np.uint16)[:] = code
+
+
+def _fill(frame: VideoFrame, image: np.ndarray, colour: Colour, at: tuple[int, int]) -> None:
+    """Put the YUV of a part of the picture whose top left corner is `at` (x, y; even) into the frame's planes."""
+    match = _PLANAR.match(frame.format.name)
+    assert match
+    bits, steps = int(match[3] or 8), _CHROMA_STEPS[match[2]]
     white = float(np.iinfo(image.dtype).max)
     if image.dtype == np.uint8 and bits > 8:
         image = image.astype(np.uint16)
-    code = cv2.transform(image, rgb_matrix(colour, width, height, bits, white))
+    code = cv2.transform(image, rgb_matrix(colour, frame.width, frame.height, bits, white))
     if bits == 8 and code.dtype == np.uint16:
         code = cv2.convertScaleAbs(code)
     elif bits > 8:
         code = np.minimum(code, (1 << bits) - 1)
-    frame = VideoFrame(width, height, format)
     for index, plane in enumerate(cv2.split(code)):
-        stored = _downsample(plane, _CHROMA_STEPS[match[2]]) if index else plane
-        _plane(frame, index, code.dtype.type)[:] = stored
+        stored = _downsample(plane, steps) if index else plane
+        x, y = (at[0] // steps[0], at[1] // steps[1]) if index else at
+        _plane(frame, index, code.dtype.type)[y : y + stored.shape[0], x : x + stored.shape[1]] = stored
+
+
+def changed(stored: VideoFrame, image: np.ndarray, matte: np.ndarray, format: str, colour: Colour) -> VideoFrame:
+    """The stored frame with the picture where the matte is above 0, and with its own samples everywhere else.
+
+    A chroma sample that several pixels share changes only where the matte is above 0 at all of those that its
+    upsampling reaches: read again, no pixel outside the matte differs in any bit.
+
+    Args:
+        stored: the plate's frame, planar YUV of `format` (yuvj counts as yuv); its alpha is kept.
+        image: H x W x 3 RGB, uint8 or uint16; matte: H x W float32.
+        format: yuv420p, yuv422p or yuv444p, with or without alpha, of 8 to 16 bits.
+    """
+    match = _PLANAR.match(format)
+    assert match
+    steps, dtype = _CHROMA_STEPS[match[2]], np.uint8 if not match[3] else np.uint16
+    frame = VideoFrame(stored.width, stored.height, format)
+    for index in range(len(frame.planes)):
+        _plane(frame, index, dtype)[:] = _plane(stored, index, dtype)
+    inside = (matte > 0).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(inside)
+    if width and height:
+        x0, y0 = x // 2 * 2, y // 2 * 2
+        x1, y1 = min(x + width + (x + width) % 2, stored.width), min(y + height + (y + height) % 2, stored.height)
+        new = VideoFrame(stored.width, stored.height, format)
+        _fill(new, np.ascontiguousarray(image[y0:y1, x0:x1]), colour, (x0, y0))
+        for index in range(3):
+            mask, (across, down) = (_chroma_inside(inside, steps), steps) if index else (inside, (1, 1))
+            part = (slice(y0 // down, -(-y1 // down)), slice(x0 // across, -(-x1 // across)))
+            source, target = _plane(new, index, dtype), _plane(frame, index, dtype)
+            np.copyto(target[part], source[part], where=mask[part].astype(bool))
     return _tagged(frame, colour)
+
+
+def _chroma_inside(inside: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
+    """For each chroma sample whether all pixels that `_upsample` gives a part of it are inside; uint8."""
+    wide, high = steps
+    if wide == 2:
+        inside = cv2.erode(inside, np.ones((1, 3), np.uint8))[:, ::2]
+    if high == 2:
+        inside = cv2.erode(inside, np.ones((4, 1), np.uint8), anchor=(0, 1))[::2]
+    return inside
 
 
 def _tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
@@ -171,8 +283,11 @@ def _tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
 
 
 def _downsample(plane: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
-    """The reverse of `_upsample` with chroma on the left luma sample; both sizes must be even where halved."""
+    """The reverse of `_upsample` with chroma on the left luma sample; odd sizes are halved upwards."""
     wide, high = steps
+    odd = (plane.shape[0] % high, plane.shape[1] % wide)
+    if any(odd):
+        plane = cv2.copyMakeBorder(plane, 0, odd[0], 0, odd[1], cv2.BORDER_REPLICATE)
     if high == 2:
         plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
     if wide == 2:

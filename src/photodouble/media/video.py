@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -18,7 +19,10 @@ from photodouble.media.clip import Clip
 from photodouble.media.colour import FULL, RGB_MATRIX, UNSPECIFIED, guess
 from photodouble.media.damage import bytes_missing, seconds_declared
 from photodouble.media.frame import Colour, Frame
-from photodouble.media.orientation import of_frame
+from photodouble.media.light import of_frame as light_of_frame
+from photodouble.media.orientation import Orientation, of_frame
+from photodouble.media.viewing import eight_bit as to_eight_bit
+from photodouble.media.viewing import needs_view
 
 # Every packet of these is one shown frame, in containers that store frames and not a byte stream.
 _WHOLE_PACKETS = {
@@ -130,7 +134,13 @@ def open_video(path: Path) -> Clip:
             chroma=planes.subsampling(first.format),
             interlaced=first.interlaced_frame,
             orientation=turned,
+            stored_format="" if turned != Orientation() or _centred(stream) else planes.storable(first.format),
+            light=light_of_frame(first),
         )
+
+
+def _centred(stream: VideoStream) -> bool:
+    return stream.codec_context.name in _CENTRED_CHROMA
 
 
 def _colour(frame: av.VideoFrame) -> Colour:
@@ -180,7 +190,7 @@ def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterato
         return
     with opened(clip.path) as container:
         stream = picture_stream(container, clip.path)
-        centred = stream.codec_context.name in _CENTRED_CHROMA
+        centred = _centred(stream)
         packets, index, wanted = _packets_from(container, stream, start)
         stamps = _Stamps(clip, container.format.name)
         for picture in _decoded(packets, clip.path, index):
@@ -188,8 +198,7 @@ def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterato
                 continue
             pts = stamps.next(picture)
             if index >= start:
-                image = clip.orientation.apply(planes.to_rgb(picture, clip.colour, eight_bit, centred))
-                yield Frame(image, index, pts, clip.time_base, picture.duration or 0, clip.colour)
+                yield _frame(clip, picture, index, pts, eight_bit, centred)
             index += 1
             if stop is not None and index >= stop:
                 return
@@ -199,6 +208,18 @@ def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterato
                 f"{clip.path} is damaged after frame {index - 1} (its last {float(declared - stamps.seconds):.1f} s "
                 "cannot be read): copy it from its source again."
             )
+
+
+def _frame(clip: Clip, picture: av.VideoFrame, index: int, pts: int, eight_bit: bool, centred: bool) -> Frame:
+    viewed = eight_bit and needs_view(clip.colour)
+    image = clip.orientation.apply(planes.to_rgb(picture, clip.colour, eight_bit and not viewed, centred))
+    plain = Frame(image, index, pts, clip.time_base, picture.duration or 0, clip.colour)
+    if eight_bit:
+        return replace(plain, image=to_eight_bit(image, clip.colour)) if viewed else plain
+    alpha = planes.alpha_of(picture) if clip.has_alpha else None
+    if alpha is not None:
+        alpha = np.ascontiguousarray(clip.orientation.apply(alpha))
+    return replace(plain, alpha=alpha, stored=planes.planar(picture) if clip.stored_format else None)
 
 
 def _packets_from(

@@ -15,13 +15,17 @@ from av.video.stream import VideoStream
 from photodouble.errors import BadInput
 from photodouble.files import atomic
 from photodouble.media.clip import Clip
-from photodouble.media.codecs import CODECS, choose, pixel_format
+from photodouble.media.codecs import CODECS, choose, holds_alpha, keeps_samples, pixel_format
 from photodouble.media.colour import FULL, RGB_MATRIX, coding
 from photodouble.media.frame import Colour, Frame
-from photodouble.media.pictures import write_part
-from photodouble.media.planes import from_rgb
+from photodouble.media.light import options as light_options
+from photodouble.media.picture_files import Layers, write_part
+from photodouble.media.planes import changed, from_rgb
+from photodouble.media.sequence import frame_numbers, number_of, numbered, output_names
 from photodouble.media.streams import OtherStreams, tags
+from photodouble.media.transfer import LINEAR_NAMES
 from photodouble.media.video import opened, picture_stream
+from photodouble.media.viewing import light_of, needs_view, to_screen_light
 
 
 class ClipWriter:
@@ -31,15 +35,19 @@ class ClipWriter:
     hold timestamps exactly, Matroska in milliseconds; a plate that starts before 0 is moved to 0 with its sound. The
     output appears under its name when the `with` block ends well; after an exception nothing of it remains.
 
+    Pictures have the plate's frame numbers, and EXR, DPX and TIFF its metadata. EXR holds linear light.
+
     Args:
-        path: a .mp4, .mov or .mkv file, a picture file, or the name of a folder for pictures.
+        path: a .mp4, .mov or .mkv file, a picture file, or the name of a folder for pictures, or its name with that of
+            the pictures (`folder/name.####.exr`).
         like: the plate. Its colour tags are carried; RGB plates are encoded as BT.601 or BT.709 by size, and tagged.
         codec: a name in CODECS; None for the usual one of the suffix.
         copy_streams: whether sound, subtitles and chapters come along (not for a part of a clip).
 
     Attributes:
         codec: the name of the codec in use.
-        left_out: one sentence for each stream of the plate that the container cannot hold.
+        left_out: one sentence for each stream of the plate that the container cannot hold, for its alpha channel and
+            for its HDR metadata likewise.
 
     Raises:
         BadInput: the container does not hold the codec, the folder is missing or read-only, the disk is full,
@@ -47,8 +55,9 @@ class ClipWriter:
     """
 
     def __init__(self, path: Path, like: Clip, codec: str | None = None, copy_streams: bool = True):
-        self.path, self.like = Path(path), like
-        self.codec = choose(self.path, codec)
+        self.codec = choose(Path(path), codec)
+        self.path, self._names = output_names(Path(path))
+        self.like = like
         self.left_out: list[str] = []
         self._copy_streams = copy_streams
         self._stack = contextlib.ExitStack()
@@ -61,17 +70,30 @@ class ClipWriter:
         try:
             part = self._stack.enter_context(atomic(self.path))
             if not CODECS[self.codec].encoder:
-                self._sink = _PictureSink(part, self.path, self.like, self.codec)
+                self._sink = _PictureSink(part, self.path, self.like, self.codec, self._names)
             else:
                 self._sink = self._stack.enter_context(_VideoSink(part, self.like, self.codec, self._copy_streams))
-                self.left_out = self._sink.left_out
+            self.left_out = self._sink.left_out
         except BaseException as error:
             self._leave(error)
             raise
         return self
 
-    def write(self, frame: Frame) -> None:
-        """Write the next frame: H x W x 3 of the plate's size, at its own pts."""
+    def write(
+        self,
+        frame: Frame,
+        matte: np.ndarray | None = None,
+        face: np.ndarray | None = None,
+        plate: np.ndarray | None = None,
+    ) -> None:
+        """Write the next frame: H x W x 3 of the plate's size, at its own pts.
+
+        Args:
+            matte: H x W float32 0..1; where it is 0 the frame's picture is the plate's, so that the plate's own samples
+                are written (FFV1, and more than 8 bits). None: the picture may differ anywhere.
+            face: H x W x 3 float32, the drawn face in the plate's values, 1.0 the peak of integers; for EXR's layers.
+            plate: H x W x 3, the plate's picture; for EXR's layers, which there are where a matte is given.
+        """
         height, width = frame.image.shape[:2]
         if (width, height) != (self.like.width, self.like.height):
             raise BadInput(
@@ -82,7 +104,7 @@ class ClipWriter:
         if self._last is not None and pts <= self._last:
             raise BadInput(f"Frame {frame.index} for {self.path} is not later than the one before it: write in order.")
         self._last = pts
-        self._sink.write(frame.image, frame.index, pts, frame.duration)
+        self._sink.write(frame, pts, matte, face, plate)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,16 +124,22 @@ class ClipWriter:
 
 
 class _Sink(Protocol):
-    def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None: ...
+    left_out: list[str]
+
+    def write(
+        self, frame: Frame, pts: int, matte: np.ndarray | None, face: np.ndarray | None, plate: np.ndarray | None
+    ) -> None: ...
 
 
 class _PictureSink:
-    """Pictures named like the plate's, or by the frame's index."""
+    """Pictures named like the plate's, or by a pattern and the frame's number."""
 
-    def __init__(self, part: Path, path: Path, like: Clip, codec: str):
-        self._part, self._path, self._like = part, path, like
+    def __init__(self, part: Path, path: Path, like: Clip, codec: str, names: Path | None):
+        self._part, self._path, self._like, self._names = part, path, like, names
         self._suffix = CODECS[codec].suffixes[0]
-        self._single = path.suffix.lower() in CODECS[codec].suffixes
+        self._numbers = frame_numbers(like.files)
+        self._single = names is None and path.suffix.lower() in CODECS[codec].suffixes
+        self.left_out = [] if not like.has_alpha or holds_alpha(codec, "") else [no_alpha(like, codec)]
         if self._single:
             return
         if path.is_dir() and any(not self._own(file) for file in path.iterdir()):
@@ -119,18 +147,48 @@ class _PictureSink:
         part.mkdir()
 
     def _own(self, file: Path) -> bool:
+        """Whether a file is the render before; the marks' sidecars are too."""
+        if self._names is not None:
+            number = number_of(file)
+            here = file.with_suffix(self._names.suffix)
+            return number is not None and here.name == numbered(self._names, number).name
         names = {other.stem for other in self._like.files}
-        return file.suffix == self._suffix and (file.stem in names or re.fullmatch(r"\d{6,}", file.stem) is not None)
+        return file.suffix in (self._suffix, ".c2pa") and (
+            file.stem in names or re.fullmatch(r"\d{6,}", file.stem) is not None
+        )
 
-    def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
-        if self._single:
-            if self._part.exists():
-                raise BadInput(f"{self._path} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
-            write_part(self._part, image, self._path)
-            return
+    def _name(self, index: int) -> str:
+        if self._names is not None:
+            return numbered(self._names, self._numbers[index] if index < len(self._numbers) else index).name
         stem = self._like.files[index].stem if index < len(self._like.files) else f"{index:06d}"
-        name = stem + self._suffix
-        write_part(self._part / name, image, self._path / name)
+        return stem + self._suffix
+
+    def write(
+        self, frame: Frame, pts: int, matte: np.ndarray | None, face: np.ndarray | None, plate: np.ndarray | None
+    ) -> None:
+        if self._single and self._part.exists():
+            raise BadInput(f"{self._path} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
+        name = "" if self._single else self._name(frame.index)
+        image, alpha, colour = frame.image, frame.alpha, self._like.colour
+        layers: Layers | None = None
+        told: dict[str, str] = {}
+        whole = image.dtype == np.float32
+        if self._suffix == ".exr":
+            if not whole:
+                image = light_of(image, colour)
+                told = {"oiio:ColorSpace": LINEAR_NAMES.get(1 if colour.space else colour.primaries, LINEAR_NAMES[1])}
+            if matte is not None:
+                face, plate = (layer if layer is None or whole else light_of(layer, colour) for layer in (face, plate))
+                layers = Layers(matte, face, plate)
+        elif whole and self._suffix not in (".tif", ".tiff"):
+            image = to_screen_light(image, colour)
+        like = self._like.files[frame.index] if frame.index < len(self._like.files) else None
+        write_part(self._part / name, image, self._path / name, alpha, like, layers, told)
+
+
+def no_alpha(like: Clip, codec: str) -> str:
+    """The sentence on an alpha channel that is not written."""
+    return f"The alpha channel of {like.path} is left out: {codec} cannot hold it."
 
 
 class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
@@ -142,6 +200,14 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
         # Containers show nothing before 0: a plate that starts earlier (MPEG-TS may) is moved as a whole.
         self._later: int | None = None
         self._format = pixel_format(codec, like)
+        self._keeps = keeps_samples(codec, self._format, like)
+        if like.has_alpha and not holds_alpha(codec, self._format):
+            self.left_out.append(no_alpha(like, codec))
+        if like.light and not light_options(CODECS[codec].encoder, like.light):
+            self.left_out.append(
+                f"What {like.path} says of its mastering display and brightness is left out: {codec} files cannot be "
+                "given it here, only h264's and hevc's."
+            )
         with contextlib.ExitStack() as stack:
             self._container = stack.enter_context(contextlib.closing(open_output(part, like)))
             self._stream = _video_stream(self._container, like, codec, self._format)
@@ -152,19 +218,29 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
                 self._stream.metadata.update(tags(picture_stream(source, like.path).metadata))
                 if copy_streams:
                     self._others = OtherStreams(source, self._container, like)
-                    self.left_out = self._others.left_out
+                    self.left_out += self._others.left_out
                     self._container.set_chapters(source.chapters())
             self._container.start_encoding()
             self._stack = stack.pop_all()
 
-    def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
+    def write(
+        self, frame: Frame, pts: int, matte: np.ndarray | None, face: np.ndarray | None, plate: np.ndarray | None
+    ) -> None:
         if self._later is None:
             self._later = max(-pts, 0)
-        frame = from_rgb(image, self._format, self._colour)
-        frame.pts, frame.time_base, frame.duration = pts + self._later, self._like.time_base, duration
+        made = self._made(frame, matte)
+        made.pts, made.time_base, made.duration = pts + self._later, self._like.time_base, frame.duration
         if self._others:
             self._others.copy_until(pts * self._like.time_base, self._later * self._like.time_base)
-        self._container.mux(self._stream.encode(frame))
+        self._container.mux(self._stream.encode(made))
+
+    def _made(self, frame: Frame, matte: np.ndarray | None) -> av.VideoFrame:
+        if self._keeps and matte is not None and frame.stored is not None:
+            return changed(frame.stored, frame.image, matte, self._format, self._colour)
+        image = frame.image
+        if image.dtype == np.float32 and needs_view(self._like.colour):
+            image = to_screen_light(image, self._like.colour)
+        return from_rgb(image, self._format, self._colour, frame.alpha)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -204,8 +280,12 @@ def open_output(part: Path, like: Clip) -> OutputContainer:
 def _video_stream(container: OutputContainer, like: Clip, codec: str, format: str) -> VideoStream:
     entry = CODECS[codec]
     options = dict(entry.options)
-    if codec == "prores":
+    if entry.encoder == "prores_ks":
         options["profile"] = "4444" if "444" in format else "hq"
+        options |= {"alpha_bits": "16"} if "yuva" in format else {}
+    if like.light:
+        for name, value in light_options(entry.encoder, like.light).items():
+            options[name] = ":".join(filter(None, (options.get(name), value)))
     stream = container.add_stream(entry.encoder, rate=like.rate, options=options)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
@@ -214,7 +294,7 @@ def _video_stream(container: OutputContainer, like: Clip, codec: str, format: st
     context.sample_aspect_ratio = like.sample_aspect
     if entry.tag and container.format.name != "matroska":
         context.codec_tag = entry.tag
-    rgb = format in ("bgr0", "gbrp16le")
+    rgb = format.startswith(("bgr", "gbr"))
     colour = like.colour if rgb else coding(like.colour, like.width, like.height)
     if rgb:
         colour = replace(colour, matrix=RGB_MATRIX, range=FULL)
