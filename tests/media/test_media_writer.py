@@ -27,9 +27,11 @@ def test_ffv1_is_exact_in_rgb(record, tmp_path, size, format) -> None:
     frames = [noise(frame, frame.image.dtype) for frame in plate.frames()]
     if plate.bit_depth in (10, 12):  # what the plate's depth holds
         top = (1 << plate.bit_depth) - 1
-        exact = lambda image: (np.rint(image * np.float32(top / 65535)) * np.float32(65535 / top) + 0.5).astype(
-            np.uint16
-        )  # noqa: E731
+
+        def exact(image: np.ndarray) -> np.ndarray:
+            code = np.rint(image * np.float32(top / 65535))
+            return (code * np.float32(65535 / top) + 0.5).astype(np.uint16)
+
         frames = [replace(frame, image=exact(frame.image)) for frame in frames]
     with ClipWriter(tmp_path / "b.mkv", plate, "ffv1") as writer:
         for frame in frames:

@@ -132,6 +132,8 @@ def swap(
     reference: o.OptionalReference = None,
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
+    ocio: o.Ocio = None,
+    colour_space: o.ColourSpace = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Put a person's face on a plate in one go: extract, train, convert, report."""
@@ -148,6 +150,7 @@ def swap(
         reference=reference,
         codec=codec.value if codec else None,
         matte=matte,
+        space=stage.Space(colour_space, ocio),
     )
     finish(stage.run(config), as_json)
 
@@ -206,6 +209,8 @@ def extract(
     identity: o.Identity,
     reference: o.Likeness = None,
     detector: o.Detector = "yunet",
+    ocio: o.Ocio = None,
+    colour_space: o.ColourSpace = "",
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -213,7 +218,12 @@ def extract(
     from photodouble.stages import extract as stage
 
     config = stage.ExtractConfig(
-        project=project, identity=identity, sources=sources, reference=reference, detector=detector
+        project=project,
+        identity=identity,
+        sources=sources,
+        reference=reference,
+        detector=detector,
+        space=stage.Space(colour_space, ocio),
     )
     finish(stage.run(config), as_json)
 
@@ -304,6 +314,10 @@ def convert(
     model: o.Model = "lite",
     codec: o.ChosenCodec = None,
     matte: o.Matte = None,
+    frames: o.Frames = None,
+    shots: o.Shots = None,
+    ocio: o.Ocio = None,
+    colour_space: o.ColourSpace = "",
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -319,6 +333,9 @@ def convert(
         model=model,
         codec=codec.value if codec else None,
         matte=matte,
+        frames=frames,
+        shots=shots,
+        space=stage.Space(colour_space, ocio),
     )
     finish(stage.run(config), as_json)
 

@@ -20,15 +20,18 @@ class Basis(StrEnum):
 
 
 class Codec(StrEnum):
-    """How pictures are written: the first four in videos, the others in folders of pictures."""
+    """How pictures are written: the first five in videos, the others in folders of pictures."""
 
     H264 = "h264"
     HEVC = "hevc"
     PRORES = "prores"
+    PRORES4444 = "prores4444"
     FFV1 = "ffv1"
     PNG = "png"
     TIFF = "tiff"
     JPEG = "jpeg"
+    EXR = "exr"
+    DPX = "dpx"
 
 
 BASES = "release, estate, synthetic or research"
@@ -65,6 +68,21 @@ Matte = Annotated[Path | None, typer.Option("--matte", metavar="FILE", help="Wri
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),
+]
+Frames = Annotated[
+    str | None,
+    typer.Option("--frames", metavar="RANGES", help="Frames that get a face, like 100,250-260; default: all."),
+]
+Shots = Annotated[
+    Path | None,
+    typer.Option("--shots", metavar="FILE", help="An OpenTimelineIO or EDL file: only its shots of the plate."),
+]
+Ocio = Annotated[
+    Path | None,
+    typer.Option("--ocio", metavar="FILE", envvar="OCIO", help="OpenColorIO config that explains colour spaces."),
+]
+ColourSpace = Annotated[
+    str, typer.Option("--colour-space", metavar="NAME", help="Of the footage; default: what its files say.")
 ]
 
 From = Annotated[str, typer.Option("--from", metavar="NAME", help="Identity in the plate: the double.")]

@@ -31,6 +31,7 @@ class Clip:
         interlaced: its fields are read woven together, as they are stored; nothing de-interlaces them.
         files: the pictures of a clip of kind "pictures", in their order.
         stored_format: the planar YUV format of the samples that full-depth frames carry beside their RGB; "" for none.
+        space: what the user said of the colours; `colour` has taken it in.
         light: what a video's file says of the screen it was graded on and of its brightest pixels.
     """
 
@@ -52,6 +53,7 @@ class Clip:
     files: tuple[Path, ...] = ()
     stored_format: str = ""
     light: Light | None = None
+    space: Space = field(default_factory=Space)
 
     def frames(self, start: int = 0, stop: int | None = None, dtype: DTypeLike | None = None) -> Iterator[Frame]:
         """Frames `start` to `stop` (excluded; None: to the end), decoded one after the other.
@@ -83,7 +85,11 @@ class Clip:
         return video.count(self)
 
 
-def open_clip(path: Path, rate: Fraction = Fraction(24), space: Space | None = None) -> Clip:
+RATE = Fraction(24)
+"""Frames a second of pictures that do not say theirs."""
+
+
+def open_clip(path: Path, rate: Fraction = RATE, space: Space | None = None) -> Clip:
     """Open a video, a folder of pictures (sorted naturally: 2 before 10), a numbered sequence or a single picture.
 
     A sequence is given as `name.####.exr` or `name.%04d.exr`, or, of film formats (EXR, DPX, Cineon), by its first
@@ -97,15 +103,7 @@ def open_clip(path: Path, rate: Fraction = Fraction(24), space: Space | None = N
         BadInput: there is nothing at `path`, or nothing that can be read as pictures, or frames are missing, or the
             colour space is unknown.
     """
-    path = Path(path)
-    clip = _open(path, rate, space or Space())
-    if space and space.name:
-        colour = of_name(clip.colour, space.name, space.config, asked=True)
-        return replace(clip, colour=colour)
-    return clip
-
-
-def _open(path: Path, rate: Fraction, space: Space) -> Clip:
+    path, space = Path(path), space or Space()
     from photodouble.media import pictures, sequence, video
 
     try:
@@ -121,4 +119,5 @@ def _open(path: Path, rate: Fraction, space: Space) -> Clip:
         raise BadInput(f"Cannot read {path} ({error.strerror}): check its name and its permissions.") from error
     if path.suffix.lower() in pictures.SUFFIXES:
         return pictures.open_pictures(path, sequence.from_first(path), rate, space)
-    return video.open_video(path)
+    clip = video.open_video(path)
+    return replace(clip, space=space, colour=of_name(clip.colour, space.name, space.config, asked=True))

@@ -171,6 +171,17 @@ def _codes(matte: np.ndarray, white: int) -> np.ndarray:
     return code
 
 
+def copy_mattes(source: Path, target: Path, like: Clip) -> None:
+    """Write the mattes of `source`, one for each frame of the plate `like`, in the format of the name `target`.
+
+    Raises:
+        BadInput: as `MatteWriter` and `read_mattes`.
+    """
+    with MatteWriter(target, like) as writer:
+        for matte, frame in zip(read_mattes(source), open_clip(source).frames(dtype=np.uint8), strict=True):
+            writer.write(matte, frame)
+
+
 def read_mattes(path: Path) -> Iterator[np.ndarray]:
     """Yield the mattes of a video, a folder or a sequence, H x W float32 0..1, in the order of time.
 

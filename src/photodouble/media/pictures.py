@@ -76,6 +76,7 @@ def open_pictures(path: Path, files: Sequence[Path], rate: Fraction, space: Spac
         colour=_colour(spec, dtype, space),
         estimated_frames=len(files),
         sample_aspect=_aspect(spec),
+        space=space,
         has_alpha=spec.alpha_channel >= 0,
         orientation=turned,
         files=tuple(files),
@@ -113,8 +114,7 @@ def read_view(path: Path, space: Space = Space()) -> np.ndarray:  # noqa: B008 (
         BadInput: as `read_picture`; or the colour space is unknown.
     """
     found = read(path, space)
-    colour = of_name(found.colour, space.name, space.config, asked=True)
-    return viewed(found.image, colour)
+    return viewed(found.image, found.colour)
 
 
 def read(path: Path, space: Space = Space()) -> Picture:  # noqa: B008 (frozen)
@@ -179,7 +179,7 @@ def _colour(spec: oiio.ImageSpec, dtype: np.dtype, space: Space) -> Colour:
     colour = Colour(RGB_MATRIX, 1, LINEAR if dtype == np.float32 else SRGB, FULL)
     # 8 bits are made for a screen, whatever photo software calls its colours.
     name = "" if dtype == np.uint8 else spec.get_string_attribute("oiio:ColorSpace")
-    return of_name(colour, name, space.config, asked=False)
+    return of_name(colour, space.name or name, space.config, asked=bool(space.name))
 
 
 def _rate(spec: oiio.ImageSpec) -> Fraction | None:

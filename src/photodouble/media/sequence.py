@@ -93,6 +93,11 @@ def output_names(path: Path) -> tuple[Path, Path | None]:
     return (path.parent, path) if is_pattern(path) else (path, None)
 
 
+def moved(path: Path, to: Path) -> Path:
+    """`to`, or where a pattern's files lie if its folder were `to`."""
+    return to / path.name if is_pattern(path) else to
+
+
 def frame_numbers(files: Sequence[Path]) -> list[int]:
     """The frame numbers of pictures; 0, 1, 2 and so on where names have none or repeat one."""
     numbers = [number_of(file) for file in files]

@@ -9,7 +9,7 @@ import numpy as np
 
 from photodouble.media import spaces
 from photodouble.media.colour import LINEAR, SRGB, to_depth
-from photodouble.media.frame import Colour
+from photodouble.media.frame import Colour, Frame
 from photodouble.media.transfer import HLG, PQ, from_linear, linear_table, primaries_matrix, to_linear
 
 KNEE = 0.8
@@ -126,3 +126,19 @@ def eight_bit(image: np.ndarray, colour: Colour) -> np.ndarray:
     if needs_view(colour):
         return np.rint(to_display(image, colour) * np.float32(255)).astype(np.uint8)
     return to_depth(image, np.uint8)
+
+
+def whole_face(face: np.ndarray, box: tuple[int, int, int, int], frame: Frame) -> np.ndarray:
+    """A drawn face as a layer of its plate.
+
+    Args:
+        face: h x w x 3 float32, 0..255 of the plate's view, for `box` (x0, y0, x1, y1).
+        frame: the plate's.
+
+    Returns:
+        H x W x 3 float32 in the plate's values, 1.0 for the peak of integers; 0 outside the box.
+    """
+    x0, y0, x1, y1 = box
+    layer = np.zeros(frame.image.shape, np.float32)
+    layer[y0:y1, x0:x1] = from_display(np.clip(face * np.float32(1 / 255), 0, 1), frame.colour)
+    return layer

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator as Steps
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,11 @@ from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
 from photodouble.files import explain, remove
 from photodouble.generators import Drawn, Generator, PlateFace, load_generator
-from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
+from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, Space, open_clip, parse_frames, read_shots
 from photodouble.media.codecs import choose as choose_codec
+from photodouble.media.matte import check_name, copy_mattes
+from photodouble.media.sequence import frame_numbers, moved, output_names
+from photodouble.media.viewing import eight_bit, whole_face
 from photodouble.project import Project, open_project
 from photodouble.provenance import Marking, draw_label, finish, label_region
 from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
@@ -57,7 +60,10 @@ class ConvertConfig:
         output: a video, a picture or a folder of pictures.
         model: `mesh`, or the name of a trained model of this project.
         codec: a name in `media.CODECS`; None for the usual one of the output's suffix.
-        matte: where to put the matte (.mkv or .mov); None: it stays in the project.
+        matte: where to put the matte, see `MatteWriter`; None: it stays in the project.
+        frames: the frames that get a face, like "100,250-260"; None: all. The others pass through untouched.
+        shots: an OpenTimelineIO or EDL file whose shots of this plate get a face; None: the whole plate.
+        space: the plate's colour space, where its files do not say it.
     """
 
     project: Path
@@ -68,6 +74,9 @@ class ConvertConfig:
     model: str = "mesh"
     codec: str | None = None
     matte: Path | None = None
+    frames: str | None = None
+    shots: Path | None = None
+    space: Space = field(default_factory=Space)
 
 
 def run(config: ConvertConfig) -> Iterator[Event]:
@@ -82,51 +91,70 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     began = time.monotonic()
     project = open_project(config.project)
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
-    check_output(config.output, config.plate, config.matte)
-    choose_codec(config.output, config.codec)
-    clip = open_clip(config.plate)
+    codec = choose_codec(config.output, config.codec)
+    # `folder/name.####.exr` is a folder and the names in it
+    output, matte_file = output_names(config.output)[0], config.matte and output_names(config.matte)[0]
+    check_output(output, config.plate, matte_file)
+    if config.matte:
+        check_name(config.matte)
+    clip = open_clip(config.plate, space=config.space)
+    if clip.interlaced:
+        raise BadInput(
+            f"{config.plate} is interlaced, and a face cannot be drawn into two half pictures: de-interlace it first "
+            "(ffmpeg -vf bwdif, or the editing program's own way)."
+        )
+    listed = chosen_frames(config, clip)
     wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
     generator = load_generator(project, config.model, config.target, wanted)
-    folder = project.render(config.output)
+    folder = project.render(output)
     make_folder(folder)
     faces = yield from plate_faces(project, config, folder)
     chosen = plate_rows(faces, None, str(clip.path))
-    rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
-    if not len(rows):
+    if not chosen:
         raise BadInput(
             f"{faces.folder} holds no face of the plate {config.plate}: run 'photodouble extract' on it again."
         )
+    kept = [frame for frame in sorted(chosen) if listed is None or any(frame in part for part in listed)]
+    rows = np.array([chosen[frame] for frame in kept], np.int64)
+    if not len(rows):
+        raise BadInput(f"None of the frames listed for {config.plate} shows the face: list others.")
     total = clip.estimated_frames
     yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
     hands = yield from seek_hands(clip, faces, rows, folder)
     shot = plan_shot(wanted, faces, rows)
     label = any(record.basis == "research" for record in records.values())
-    unsigned = folder / f"unsigned{config.output.suffix}"
+    unsigned = folder / f"unsigned{output.suffix}"
     matte = folder / "matte.mkv"
     frames = drawn = 0
     try:
-        with ClipWriter(unsigned, clip, config.codec) as writer, MatteWriter(matte, clip) as mattes:
-            for frame, cover, done in _composited(clip, shot, generator, hands):
-                writer.write(replace(frame, image=draw_label(frame.image)) if label else frame)
-                mattes.write(cover, frame)
-                frames, drawn = frames + 1, drawn + done
+        with ClipWriter(moved(config.output, unsigned), clip, codec) as writer, MatteWriter(matte, clip) as mattes:
+            for done in _composited(clip, shot, generator, hands, codec == "exr"):
+                frame, changed = done.frame, done.matte
+                if label:
+                    frame, changed = replace(frame, image=draw_label(frame.image)), _with_label(changed)
+                writer.write(frame, changed, done.face, done.plate)
+                mattes.write(done.matte, frame)
+                frames, drawn = frames + 1, drawn + done.drawn
                 if frames % 4 == 0:
                     yield Progress(STAGE, frames, max(total, frames), "frames")
             yield Progress(STAGE, frames, frames, "frames")
         for sentence in writer.left_out:
             yield Warned(STAGE, sentence)
-        marking = mark(records, config.output, config.plate, generator.model_digest)
-        finish(unsigned, config.output, marking)
+        marking = mark(records, output, config.plate, generator.model_digest)
+        finish(unsigned, output, marking)
     finally:
         remove(unsigned)
-    if config.matte:
-        copy = folder / f"matte-copy{config.matte.suffix}"
-        shutil.copyfile(matte, copy)
-        finish(copy, config.matte, replace(marking, title=config.matte.name))
+    if config.matte and matte_file:
+        copy = folder / f"matte-copy{matte_file.suffix}"
+        if copy.suffix in (".mkv", ".mov"):
+            shutil.copyfile(matte, copy)
+        else:
+            copy_mattes(matte, moved(config.matte, copy), clip)
+        finish(copy, matte_file, replace(marking, title=matte_file.name))
     seconds = time.monotonic() - began
     record = RenderRecord(
         plate=config.plate,
-        output=config.output,
+        output=output,
         faces=faces.folder,
         wanted=config.target,
         replaced=config.source,
@@ -143,8 +171,8 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     yield Result(
         STAGE,
         {
-            "output": str(config.output),
-            "matte": str(config.matte or matte),
+            "output": str(output),
+            "matte": str(matte_file or matte),
             "model": config.model,
             "codec": writer.codec,
             "frames": frames,
@@ -174,8 +202,19 @@ def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
             raise BadInput(f"The output {path} is the plate itself: choose another name for the output.")
     if matte is not None and matte.resolve() == output.resolve():
         raise BadInput(f"The matte {matte} is the output itself: choose another name for the matte.")
-    if matte is not None and matte.suffix.lower() not in (".mkv", ".mov"):
-        raise BadInput(f"Cannot write the matte {matte}: give it a name that ends in .mkv or .mov.")
+
+
+def chosen_frames(config: ConvertConfig, clip: Clip) -> list[range] | None:
+    """The frames (by index) that shall get a face; None: all.
+
+    Raises:
+        BadInput: the list cannot be read, or it names no frame of the plate.
+    """
+    if config.frames is None and config.shots is None:
+        return None
+    total = clip.count()
+    found = parse_frames(config.frames, total, frame_numbers(clip.files)) if config.frames is not None else []
+    return found + (read_shots(config.shots, clip) if config.shots is not None else [])
 
 
 def make_folder(folder: Path) -> None:
@@ -189,7 +228,7 @@ def make_folder(folder: Path) -> None:
 def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[Event, None, FaceSet]:
     """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
     own = project.faces(config.source)
-    clip = open_clip(config.plate)
+    clip = open_clip(config.plate, space=config.space)
     index = own / "faces.parquet"
     reference: Path | None = None
     if index.is_file():
@@ -199,7 +238,11 @@ def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[
             return known
         if len(known):
             reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
-    yield from (event for event in extract_faces(folder / "faces", [config.plate], reference) if _shown(event))
+    yield from (
+        event
+        for event in extract_faces(folder / "faces", [config.plate], reference, space=config.space)
+        if _shown(event)
+    )
     return FaceSet.open(folder / "faces")
 
 
@@ -227,13 +270,24 @@ def _state(files: Sequence[Path]) -> str:
     return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
 
 
-def _composited(clip: Clip, shot: Shot, generator: Generator, hands: Hands) -> Iterator[tuple[Frame, np.ndarray, bool]]:
-    """Each frame of the plate, finished, with its matte and whether a face was drawn; others draw ahead of its use."""
+@dataclass(frozen=True)
+class Done:
+    """A finished frame, its matte, whether a face was drawn; for EXR the drawn face and the plate, both full size."""
+
+    frame: Frame
+    matte: np.ndarray
+    drawn: bool
+    face: np.ndarray | None = None
+    plate: np.ndarray | None = None
+
+
+def _composited(clip: Clip, shot: Shot, generator: Generator, hands: Hands, layers: bool) -> Iterator[Done]:
+    """Each frame of the plate, finished; others draw ahead of its use."""
     most = max(1, min(generator.batch, HELD // (3 * clip.width * clip.height)))
-    pending: deque[Future[list[tuple[Frame, np.ndarray, bool]]]] = deque()
+    pending: deque[Future[list[Done]]] = deque()
     with ThreadPoolExecutor(DRAWERS) as pool:
         for some in _batches(_walk(clip, shot), most):
-            pending.append(pool.submit(_finished, some, generator, hands))
+            pending.append(pool.submit(_finished, some, generator, hands, layers))
             if len(pending) > DRAWERS:
                 yield from pending.popleft().result()
         while pending:
@@ -257,22 +311,37 @@ def _batches(
 
 
 def _finished(
-    waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands
-) -> list[tuple[Frame, np.ndarray, bool]]:
+    waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands, layers: bool
+) -> list[Done]:
     drawn = iter(generator.draw([face for _, face in waiting if face is not None]))
     return [
-        (frame, np.zeros(frame.image.shape[:2], np.float32), False)
-        if face is None
-        else _into(frame, face, next(drawn), hands)
-        for frame, face in waiting
+        _into(frame, face, next(drawn), hands, layers) if face else _untouched(frame, layers) for frame, face in waiting
     ]
 
 
-def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands) -> tuple[Frame, np.ndarray, bool]:
+def _untouched(frame: Frame, layers: bool) -> Done:
+    matte = np.zeros(frame.image.shape[:2], np.float32)
+    if not layers:
+        return Done(frame, matte, False)
+    return Done(frame, matte, False, np.zeros(frame.image.shape, np.float32), frame.image)
+
+
+def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands, layers: bool) -> Done:
     x0, y0, x1, y1 = face.box
     cover = hands.matte(frame.index, face.image)[y0:y1, x0:x1] if len(hands.rows(frame.index)) else None
-    done = composite(frame.image, drawn.picture, drawn.landmarks, face.box, cover, drawn.opacity)
-    return replace(frame, image=done.image), done.matte, True
+    done = composite(frame.image, drawn.picture, drawn.landmarks, face.box, cover, drawn.opacity, colour=frame.colour)
+    finished = Done(replace(frame, image=done.image), done.matte, True)
+    if not layers or done.face is None:
+        return finished
+    return replace(finished, face=whole_face(done.face, done.box, frame), plate=frame.image)
+
+
+def _with_label(matte: np.ndarray) -> np.ndarray:
+    """Where a labelled frame differs from its plate."""
+    x0, y0, x1, y1 = label_region(matte.shape[1], matte.shape[0])
+    matte = matte.copy()
+    matte[y0:y1, x0:x1] = 1
+    return matte
 
 
 def _walk(clip: Clip, shot: Shot) -> Iterator[tuple[Frame, PlateFace | None]]:
@@ -283,7 +352,7 @@ def _walk(clip: Clip, shot: Shot) -> Iterator[tuple[Frame, PlateFace | None]]:
         face = None
         if upcoming is not None and upcoming[0] == frame.index:
             _, landmarks, target, choice = upcoming
-            image = eight_bit(frame.image)
+            image = eight_bit(frame.image, frame.colour)
             box = face_box(target, image.shape[:2])
             if min(box[2] - box[0], box[3] - box[1]) >= SMALLEST:
                 face = PlateFace(image, landmarks, target, choice, box)
@@ -296,14 +365,6 @@ def _faces(shot: Shot) -> Iterator[tuple[int, np.ndarray, np.ndarray, dict[str, 
         for i in range(len(landmarks)):
             choice = {region: int(shot.choice[region][start + i]) for region in REGIONS}
             yield int(shot.frame[start + i]), landmarks[i], target[i], choice
-
-
-def eight_bit(image: np.ndarray) -> np.ndarray:
-    """A picture of any depth as uint8."""
-    if image.dtype == np.uint8:
-        return image
-    scale = 255 / 65535 if image.dtype == np.uint16 else 255
-    return np.rint(np.clip(image * np.float32(scale), 0, 255)).astype(np.uint8)
 
 
 def mark(records: dict[str, ConsentRecord], output: Path, plate: Path, model_digest: str | None) -> Marking:

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -26,9 +26,8 @@ from photodouble.faces.chunk import chunk_faces, small_columns
 from photodouble.faces.detect import Detector
 from photodouble.faces.gather import Gathered
 from photodouble.files import explain, remove, write_json
-from photodouble.media import Clip, Frame, open_clip, read_picture
-from photodouble.media.colour import to_depth
-from photodouble.media.pictures import SUFFIXES, natural
+from photodouble.media import RATE, Clip, Frame, Space, open_clip, read_view
+from photodouble.media.pictures import SUFFIXES, natural, open_pictures
 from photodouble.project import open_project
 from photodouble.stages.chunks import Job, chunk_size, chunks
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
@@ -62,6 +61,7 @@ class ExtractConfig:
         reference: a picture of the person, where the sources show several; else the one seen most and largest.
         detector: name of the detector.
         store_crops: keep each face's picture too.
+        space: the sources' colour space, where their files do not say it.
     """
 
     project: Path
@@ -70,6 +70,7 @@ class ExtractConfig:
     reference: Path | None = None
     detector: str = "yunet"
     store_crops: bool = True
+    space: Space = field(default_factory=Space)
 
 
 def run(config: ExtractConfig) -> Iterator[Event]:
@@ -90,7 +91,10 @@ def run(config: ExtractConfig) -> Iterator[Event]:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, folder) from error
-    for event in extract_faces(folder, config.sources, config.reference, config.detector, config.store_crops):
+    steps = extract_faces(
+        folder, config.sources, config.reference, config.detector, config.store_crops, space=config.space
+    )
+    for event in steps:
         if isinstance(event, Result):
             event = Result(STAGE, {"identity": config.identity, **event.values})  # noqa: PLW2901
         yield event
@@ -105,6 +109,7 @@ def extract_faces(
     chunk: int = CHUNK,
     workers: int = WORKERS,
     everybody: bool = False,
+    space: Space = Space(),  # noqa: B008 (frozen)
 ) -> Iterator[Event]:
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
@@ -117,9 +122,10 @@ def extract_faces(
     began = time.monotonic()
     if not sources:
         raise BadInput("There is nothing to extract from: give at least one video, folder or picture.")
-    clips = [_open(Path(path)) for path in sources]
+    clips = [_open(Path(path), space) for path in sources]
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
     settings |= {"everybody": True} if everybody else {}
+    settings |= {"space": [space.name, _stamp(space.config)]} if space != Space() else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
@@ -186,12 +192,14 @@ def extract_faces(
     yield Result(STAGE, {**values, "folder": str(folder), "seconds": time.monotonic() - began, "extracted": True})
 
 
-def _open(path: Path) -> Clip:
+def _open(path: Path, space: Space = Space()) -> Clip:  # noqa: B008 (frozen)
     """The clip at `path`; unlike a plate's, a folder's pictures may differ in size."""
     files = sorted((file for file in path.iterdir() if _is_picture(file)), key=natural) if path.is_dir() else []
-    clip = open_clip(files[0] if files else path)
     if files:
-        clip = replace(clip, path=path, files=tuple(files), estimated_frames=len(files))
+        clip = open_pictures(path, files[:1], RATE, space)
+        clip = replace(clip, files=tuple(files), estimated_frames=len(files))
+    else:
+        clip = open_clip(path, space=space)
     _check_size(clip.path, clip.width, clip.height)
     return clip
 
@@ -206,7 +214,7 @@ def _frames(clip: Clip, start: int) -> Iterator[Frame]:
         yield from clip.frames(start, dtype=np.uint8)
         return
     for index, file in list(enumerate(clip.files))[start:]:
-        image = to_depth(read_picture(file), np.uint8)
+        image = read_view(file, clip.space)
         _check_size(file, image.shape[1], image.shape[0])
         yield Frame(image, index, index, clip.time_base, 1, clip.colour)
 

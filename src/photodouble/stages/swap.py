@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from photodouble.consent import add_record, require
 from photodouble.errors import BadInput, Refused
 from photodouble.generators import MESH
-from photodouble.media import CODECS, Clip, open_clip
+from photodouble.media import CODECS, Clip, Space, open_clip
 from photodouble.media.codecs import choose
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report, train
@@ -30,7 +30,7 @@ class SwapConfig:
         output: what to write. minutes: training budget. model: `mesh` or one of `train.MODELS`.
         project: folder that keeps faces, model and report data; made if need be.
         basis, reference: recorded as consent for both people; None: records must be there already.
-        codec, matte: as in `convert`.
+        codec, matte: as in `convert`. space: the plate's colour space, where its files do not say it.
     """
 
     plate: Path
@@ -43,6 +43,7 @@ class SwapConfig:
     reference: str | None = None
     codec: str | None = None
     matte: Path | None = None
+    space: Space = field(default_factory=Space)
 
 
 def run(config: SwapConfig) -> Iterator[Event]:
@@ -58,7 +59,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     convert.check_output(config.output, config.plate, config.matte)
     if config.model != MESH and config.model not in train.MODELS:
         raise BadInput(f"There is no model '{config.model}': choose one of {', '.join((MESH, *train.MODELS))}.")
-    plate = open_clip(config.plate)
+    plate = open_clip(config.plate, space=config.space)
     _check_codec(config, plate)
     for path in config.wanted:
         open_clip(path)
@@ -72,7 +73,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     wanted = extract.ExtractConfig(project.root, ACTOR, config.wanted)
     told: list[str] = []
     for name, steps in (
-        (DOUBLE, extract.run(extract.ExtractConfig(project.root, DOUBLE, [config.plate]))),
+        (DOUBLE, extract.run(extract.ExtractConfig(project.root, DOUBLE, [config.plate], space=config.space))),
         (ACTOR, extract.run(wanted)),
     ):
         found = yield from stage(steps, told)
@@ -83,7 +84,15 @@ def run(config: SwapConfig) -> Iterator[Event]:
         training = yield from stage(train.run(budget), told)
         seconds["train"] = training["seconds"]
     rendering = convert.ConvertConfig(
-        project.root, config.plate, DOUBLE, ACTOR, config.output, config.model, config.codec, config.matte
+        project.root,
+        config.plate,
+        DOUBLE,
+        ACTOR,
+        config.output,
+        config.model,
+        config.codec,
+        config.matte,
+        space=config.space,
     )
     made = yield from stage(convert.run(rendering), told)
     seconds["convert"] = made["seconds"]
