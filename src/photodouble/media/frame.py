@@ -13,7 +13,7 @@ class Colour:
 
     Attributes:
         space: a colour space that only an OpenColorIO config can explain ("ARRI LogC4"); "": the code points say all.
-        config: that config: a file, or empty for the one that comes with OpenImageIO.
+        config: that config: a file, or empty for the one that comes with OpenColorIO.
     """
 
     matrix: int = 2

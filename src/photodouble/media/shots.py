@@ -173,7 +173,7 @@ def _from_timeline(path: Path, clip: Clip) -> list[range]:
 
     try:
         timeline: Any = otio.adapters.read_from_file(str(path))
-        cuts = list(timeline.find_clips()) if hasattr(timeline, "find_clips") else []
+        cuts = list(timeline.find_clips())
     except Exception as error:  # its adapters raise whatever their parsers do
         reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
         raise BadInput(f"{path} is no timeline that OpenTimelineIO can read ({reason}): export it again.") from error

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio  # noqa: N813 (its own short name)
 
 from photodouble.errors import BadInput
 from photodouble.media.colour import LINEAR, SRGB
@@ -14,7 +14,7 @@ from photodouble.media.frame import Colour
 from photodouble.media.transfer import HLG, PQ
 
 BUILT_IN = "ocio://studio-config-latest"
-"""The ACES studio config that comes with OpenImageIO."""
+"""The ACES studio config that comes with OpenColorIO."""
 
 # Primaries and transfer of names that need no config: ASWF color interop IDs, OpenImageIO's and OpenColorIO's own.
 _KNOWN = {
@@ -81,14 +81,14 @@ def of_name(colour: Colour, name: str, config: Path | None, asked: bool) -> Colo
         primaries, transfer = _KNOWN[name.lower()]
         return replace(colour, primaries=primaries, transfer=transfer)
     known = _config(str(config or ""))
-    found = known.resolve(name)
-    if found in known.getColorSpaceNames():
-        return replace(colour, space=found, config=str(config or ""))
+    found = known.getColorSpace(name)
+    if found is not None:
+        return replace(colour, space=found.getName(), config=str(config or ""))
     if config is not None and not asked and name.lower() in _KNOWN:
         return of_name(colour, name, None, asked)
     if asked:
         where = f"the OpenColorIO config {config}" if config else "the built-in OpenColorIO config"
-        some = ", ".join(known.getColorSpaceNames()[:4])
+        some = ", ".join([*known.getColorSpaceNames()][:4])
         raise BadInput(f"There is no colour space '{name}' in {where}: give one of its names ({some}, ...).")
     return colour
 
@@ -104,31 +104,36 @@ def from_linear_709(image: np.ndarray, colour: Colour) -> np.ndarray:
 
 
 @lru_cache(8)
-def _config(config: str) -> oiio.ColorConfig:
-    found = oiio.ColorConfig(config or BUILT_IN)
-    fault = found.geterror()
-    if fault:
-        reason = " ".join(fault.split()).rstrip(".")
-        raise BadInput(f"{config} is no OpenColorIO config that can be read ({reason}): give another one.")
-    return found
+def _config(config: str) -> Any:
+    # Only plates whose colour spaces need it pay for loading it.
+    import PyOpenColorIO as ocio  # noqa: N813 (its own short name)
+
+    try:
+        return ocio.Config.CreateFromFile(config or BUILT_IN)
+    except ocio.Exception as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise BadInput(f"{config} is no OpenColorIO config that can be read ({reason}): give another one.") from error
 
 
 @lru_cache(8)
 def _converter(space: str, config: str, back: bool) -> Callable[[np.ndarray], np.ndarray]:
     """How a colour space is converted to linear BT.709, or `back`."""
+    import PyOpenColorIO as ocio  # noqa: N813 (its own short name)
+
     known = _config(config)
-    names = known.getColorSpaceNames()
-    linear = next((found for name in _LINEAR_709 if (found := known.resolve(name)) in names), None)
+    linear = next((name for name in _LINEAR_709 if known.getColorSpace(name) is not None), None)
     if linear is None:
         raise BadInput(f"{config} has no linear colour space: give it the role scene_linear.")
     source, target = (linear, space) if back else (space, linear)
+    try:
+        processor = known.getProcessor(source, target).getDefaultCPUProcessor()
+    except ocio.Exception as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise BadInput(f"Cannot convert from {source} to {target} ({reason}): check the OpenColorIO config.") from error
 
     def convert(image: np.ndarray) -> np.ndarray:
-        given = oiio.ImageBuf(np.ascontiguousarray(image, np.float32))
-        done = oiio.ImageBufAlgo.colorconvert(given, source, target, colorconfig=config or BUILT_IN)
-        if done.has_error:
-            reason = " ".join(done.geterror().split()).rstrip(".")
-            raise BadInput(f"Cannot convert from {source} to {target} ({reason}): check the OpenColorIO config.")
-        return np.asarray(done.get_pixels(oiio.FLOAT)).reshape(image.shape)
+        done = np.array(image, np.float32, order="C")
+        processor.applyRGB(done)
+        return done
 
     return convert

@@ -92,11 +92,9 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     project = open_project(config.project)
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     codec = choose_codec(config.output, config.codec)
+    check_output(config.output, config.plate, config.matte)
     # `folder/name.####.exr` is a folder and the names in it
     output, matte_file = output_names(config.output)[0], config.matte and output_names(config.matte)[0]
-    check_output(output, config.plate, matte_file)
-    if config.matte:
-        check_name(config.matte)
     clip = open_clip(config.plate, space=config.space)
     if clip.interlaced:
         raise BadInput(
@@ -187,8 +185,12 @@ def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
     """Find out before the long work whether the output can be written.
 
     Raises:
-        BadInput: its folder is missing or read-only, or it is the plate.
+        BadInput: its folder is missing or read-only, or it is the plate; or the matte's name says no format.
     """
+    if matte is not None:
+        check_name(matte)
+        matte = output_names(matte)[0]
+    output = output_names(output)[0]
     for path in (output, matte):
         if path is None:
             continue

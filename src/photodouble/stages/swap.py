@@ -12,6 +12,7 @@ from photodouble.errors import BadInput, Refused
 from photodouble.generators import MESH
 from photodouble.media import CODECS, Clip, Space, open_clip
 from photodouble.media.codecs import choose
+from photodouble.media.sequence import is_pattern
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report, train
 from photodouble.stages.events import Event, Result, Started, Warned
@@ -96,8 +97,9 @@ def run(config: SwapConfig) -> Iterator[Event]:
     )
     made = yield from stage(convert.run(rendering), told)
     seconds["convert"] = made["seconds"]
-    note(project, config.output, seconds, training, told)
-    page = yield from stage(report.run(report.ReportConfig(config.output, project.root)), told)
+    output = Path(made["output"])
+    note(project, output, seconds, training, told)
+    page = yield from stage(report.run(report.ReportConfig(output, project.root)), told)
     seconds["report"] = page["seconds"] if "seconds" in page else time.monotonic() - began - sum(seconds.values())
     yield Result(
         STAGE,
@@ -157,7 +159,8 @@ def trained(training: dict[str, Any]) -> dict[str, Any]:
 def _check_codec(config: SwapConfig, plate: Clip) -> None:
     """Convert would find this out too, but after the training."""
     codec = CODECS[choose(config.output, config.codec)]
-    if config.output.suffix and not codec.encoder and plate.estimated_frames > 1:
+    single = config.output.suffix and not is_pattern(config.output)
+    if single and not codec.encoder and plate.estimated_frames > 1:
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
 
 
