@@ -31,9 +31,7 @@ def assert_same(plate: Path, written: Path) -> None:
     assert abs(offset(plate) - offset(written)) <= 2 * slack
 
 
-@pytest.mark.parametrize(
-    ("rate", "target"), [("23.976", "mp4"), ("23.976", "mkv"), ("25", "mov"), ("29.97", "mov"), ("59.94", "mp4")]
-)
+@pytest.mark.parametrize(("rate", "target"), [("23.976", "mkv"), ("25", "mov"), ("29.97", "mov"), ("59.94", "mp4")])
 def test_constant_rates(record, tmp_path, rate, target) -> None:
     base = 1 / Fraction(*RATES[rate])
     plate = record(tmp_path / "a.mov", pts=range(12), time_base=base, sound=True, options=B_FRAMES)

@@ -12,6 +12,8 @@ from test_media_identity import disc
 from photodouble.errors import BadInput
 from photodouble.media import ClipWriter, MatteWriter, open_clip, read_mattes, write_picture
 from photodouble.media.matte import copy_mattes
+from photodouble.media.picture_files import Layers
+from photodouble.media.picture_output import picture_name, write_frame
 from photodouble.media.pictures import read
 
 RANDOM = np.random.default_rng(4)
@@ -80,14 +82,18 @@ def test_a_pattern_without_files(tmp_path, name) -> None:
 def test_exr_goes_out_as_it_came_in_with_layers(tmp_path) -> None:
     plate = open_clip(film(tmp_path / "in", oiio_ColorSpace="ACEScg", compression="piz"))
     matte = disc(32, 24)
+    (tmp_path / "layers").mkdir()
     with ClipWriter(tmp_path / "out" / "comp.####.exr", plate) as writer:
         for frame in plate.frames():
             image = np.where(matte[:, :, None] > 0, np.float32(0.5), frame.image)
-            writer.write(replace(frame, image=image), matte, np.full_like(image, 0.25), frame.image)
+            writer.write(replace(frame, image=image))
+            layers = Layers(matte, np.full_like(image, 0.25), frame.image)
+            path = tmp_path / "layers" / picture_name(plate, frame.index, ".exr", Path("comp.####.exr"))
+            write_frame(path, path, replace(frame, image=image), plate, layers)
     files = sorted((tmp_path / "out").iterdir())
     assert [file.name for file in files] == [f"comp.{number}.exr" for number in range(1001, 1005)]
     for number, (file, frame) in enumerate(zip(files, plate.frames(), strict=True), 1001):
-        found = oiio.ImageBuf(str(file))
+        found = oiio.ImageBuf(str(tmp_path / "layers" / file.name))
         spec = found.spec()
         layers = {"R", "G", "B", "A", "matte.A", *(f"{layer}.{c}" for layer in ("face", "plate") for c in "RGB")}
         assert set(spec.channelnames) == layers
@@ -113,7 +119,7 @@ def test_lossy_compression_is_not_taken_over(tmp_path) -> None:
     plate = open_clip(film(tmp_path / "in", [1], compression="dwaa:45"))
     with ClipWriter(tmp_path / "out", plate, "exr") as writer:
         frame = next(plate.frames())
-        writer.write(frame, np.zeros((24, 32), np.float32))
+        writer.write(frame)
     assert spec_of(tmp_path / "out" / "sh010.0001.exr").get_string_attribute("compression") == "zip"
     assert np.array_equal(read(tmp_path / "out" / "sh010.0001.exr").image, frame.image)
 

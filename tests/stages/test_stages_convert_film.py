@@ -99,10 +99,8 @@ def one_sentence(error: BaseException) -> bool:
     return "\n" not in str(error) and str(error).endswith(".") and not re.search(r"\. [A-Z]", str(error))
 
 
-@pytest.mark.parametrize("rotation", [90, 180, 270])
-def test_a_turned_plate_is_drawn_upright(tmp_path, convert, scenes, rotation) -> None:
-    stored = [np.ascontiguousarray(np.rot90(image, -rotation // 90)) for image in scenes[:1]]
-    plate = store(tmp_path / "a.mov", stored, rotation=rotation)
+def test_a_turned_plate_is_drawn_upright(tmp_path, convert, scenes) -> None:
+    plate = store(tmp_path / "a.mov", [np.ascontiguousarray(np.rot90(scenes[0], -1))], rotation=90)
     assert (open_clip(plate).width, open_clip(plate).height) == (192, 256)
     assert_faithful(plate, convert(plate, "b.mkv", codec="ffv1"), 1)
 
@@ -152,15 +150,15 @@ def test_of_many_faces_one_is_replaced(tmp_path, convert, scenes, portraits) -> 
         assert matte[:, :192].max() > 0.9 and matte[:, 192:].max() == 0
 
 
-def test_cuts_every_ten_frames(tmp_path, convert, scenes) -> None:
+def test_cuts_every_few_frames(tmp_path, convert, scenes) -> None:
     """Shot, empty set, mirrored shot: no face is drawn across a cut."""
     other = [np.ascontiguousarray(image[:, ::-1]) for image in scenes]
-    shots = [scenes[0]] * 10 + [np.full_like(scenes[0], 70)] * 10 + [other[0]] * 10
+    shots = [scenes[0]] * 6 + [np.full_like(scenes[0], 70)] * 6 + [other[0]] * 6
     plate = store(tmp_path / "a.mkv", shots)
     values = convert(plate, "b.mkv", codec="ffv1")
-    assert_faithful(plate, values, 20)
+    assert_faithful(plate, values, 12)
     drawn = [matte.max() > 0 for matte in read_mattes(Path(values["matte"]))]
-    assert drawn == [True] * 10 + [False] * 10 + [True] * 10
+    assert drawn == [True] * 6 + [False] * 6 + [True] * 6
 
 
 def test_a_ten_bit_pq_plate(tmp_path, convert, scenes) -> None:

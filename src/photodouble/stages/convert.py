@@ -131,7 +131,8 @@ class Ready:
 def run(config: ConvertConfig) -> Iterator[Event]:
     """Render the plate.
 
-    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn, film_sha256 and seconds.
+    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn, film_sha256, watermark
+    (the identifier in it, six hexadecimal digits) and seconds.
     `film_sha256` is of the film before its manifest, whose salts and identifiers are new in each signature, is put in
     (of a folder of pictures: of their names and digests): the same for the same command, however often it was killed.
 
@@ -143,9 +144,9 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     began = time.monotonic()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
-    output, names = output_names(config.output)
-    matte_file, matte_names = output_names(config.matte) if config.matte else (None, None)
-    config = replace(config, output=output, matte=matte_file)
+    place, names = output_names(config.output)
+    matte_place, matte_names = output_names(config.matte) if config.matte else (None, None)
+    config = replace(config, output=place, matte=matte_place)
     ready = yield from prepare(config)
     project, records, clip = ready.project, ready.records, ready.clip
     single = names is None and _single(config.output)
@@ -258,6 +259,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             "frames_with_face": len(plan.shot.rows),
             "faces_drawn": sum(chunk.drawn for chunk in chunks),
             "film_sha256": film,
+            "watermark": f"{ready.watermark:06x}",
             "seconds": seconds,
         },
     )
@@ -448,7 +450,8 @@ def mark(ready: Ready, config: ConvertConfig, output: Path) -> Marking:
     unique = dict.fromkeys(digest(record) for record in ready.records.values())
     basis = next(iter(ready.records.values())).basis
     marking = Marking(output.name, basis, list(unique), ready.generator.model_digest, plate=config.plate)
-    return replace(with_field(marking, config.label, output, ready.project.root), watermark=ready.watermark)
+    marking = with_field(marking, config.label, output, ready.project.root)
+    return replace(marking, watermark=ready.watermark)
 
 
 def _told(record: ConsentRecord) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             for some in ready.ranges or ():
                 for done in finished(drawing, some.start, some.stop, max(some.stop, 1)):
                     names.append(picture_name(clip, done.frame.index, ".png"))
-                    write_frame(part / names[-1], folder / names[-1], done.frame, clip)
+                    write_frame(part / names[-1], unsigned / names[-1], done.frame, clip)
                     drawn += done.drawn
                     yield Progress(STAGE, len(names), total, "frames")
         if not names:
