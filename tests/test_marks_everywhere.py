@@ -46,7 +46,7 @@ MAKES = {
     "imencode",
     "VideoWriter",
 }
-MAKES |= {"ImageOutput", "open_output", "copy_mattes", "clip_pieces", "join_clip", "join_mattes"}
+MAKES |= {"ImageOutput", "open_output", "write_frame", "clip_pieces", "join_clip", "copy_mattes"}
 WRITES = MAKES | {
     "write_bytes",
     "write_text",

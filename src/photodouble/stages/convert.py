@@ -144,9 +144,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     began = time.monotonic()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
-    place, names = output_names(config.output)
-    matte_place, matte_names = output_names(config.matte) if config.matte else (None, None)
-    config = replace(config, output=place, matte=matte_place)
+    config, names, matte_names = _parted(config)
     ready = yield from prepare(config)
     project, records, clip = ready.project, ready.records, ready.clip
     single = names is None and _single(config.output)
@@ -223,7 +221,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             if copy.suffix == matte.suffix:
                 shutil.copyfile(matte, copy)
             else:
-                copy_mattes(matte, (matte_names and copy / matte_names.name) or copy, clip)
+                copy_mattes(matte, copy / matte_names.name if matte_names else copy, clip)
         except OSError as error:
             raise explain(error, copy) from error
         finish(copy, config.matte, replace(marking, title=config.matte.name, watermark=None), ready.signer)
@@ -263,6 +261,15 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             "seconds": seconds,
         },
     )
+
+
+def _parted(config: ConvertConfig) -> tuple[ConvertConfig, Path | None, Path | None]:
+    """The config with folders in the place of patterns of pictures, and the patterns of output and matte."""
+    place, names = output_names(config.output)
+    if config.matte is None:
+        return replace(config, output=place), names, None
+    folder, matte_names = output_names(config.matte)
+    return replace(config, output=place, matte=folder), names, matte_names
 
 
 def prepare(config: ConvertConfig) -> Steps[Event, None, Ready]:

@@ -28,7 +28,8 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     if not config.frames:
         raise BadInput("There are no frames to preview: name some, like --frames 100,250-260.")
     ready = yield from prepare(config)
-    clip, folder = ready.clip, Path(config.output)
+    clip = ready.clip
+    folder = Path(config.output)
     check_folder(folder, clip, "png")
     plan = yield from make_plan(ready.project, config.plate, config.source, config.target, ready.wanted, clip)
     drawing = Drawing(clip, plan, ready.generator, config.settings, None, ready.watermark, ready.label(config, plan))
