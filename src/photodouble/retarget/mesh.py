@@ -41,7 +41,7 @@ SHOWN = {
 }
 """Blendshapes that a part of the face shows: they tell a frown from a low brow, which its shape alone does not."""
 
-STAY = 0.6
+STAY = {"face": 0.6, "eyes": 0.6, "mouth": 0.6}
 """Price of changing from one picture to another, beside that of not fitting."""
 
 KEEP = 1.15
@@ -143,7 +143,7 @@ def target_features(difference: Proportions, landmarks: np.ndarray, blendshapes:
 def paths(wanted: Wanted, want: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.ndarray]:
     """Choose the pictures for a shot of t frames; `starts` (t,) is True where a new track begins."""
     have = own_features(wanted)
-    return {region: choose(have[region], want[region], starts, STAY, wanted.price) for region in REGIONS}
+    return {region: choose(have[region], want[region], starts, STAY[region], wanted.price) for region in REGIONS}
 
 
 def own_features(wanted: Wanted) -> dict[str, np.ndarray]:

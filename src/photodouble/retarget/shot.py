@@ -8,7 +8,7 @@ import numpy as np
 from photodouble.faces import FaceSet
 from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
 from photodouble.retarget.shape import Proportions
-from photodouble.retarget.smooth import KERNEL, smooth
+from photodouble.retarget.smooth import REACH, smooth
 
 BLOCK = 256
 COMPARED = 1000
@@ -72,9 +72,8 @@ def read(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
 
 def read_smooth(faces: FaceSet, rows: np.ndarray, starts: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Filtered landmarks by blocks, the same whatever the blocks are: each is read with the frames around it."""
-    reach = len(KERNEL) // 2
     for start in range(0, len(rows), BLOCK):
         stop = min(start + BLOCK, len(rows))
-        low, high = max(0, start - 2 * reach), min(len(rows), stop + 2 * reach)
+        low, high = max(0, start - 2 * REACH), min(len(rows), stop + 2 * REACH)
         part = smooth(read(faces, rows[low:high]), starts[low:high])
         yield start, part[start - low : start - low + stop - start]
