@@ -1,5 +1,6 @@
 """A project: the folder that holds one production's identities, models and renders."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,11 @@ class Project:
     def render(self, output: Path) -> Path:
         """Folder of what is known about the render `output`: render.json, matte.mkv, chunks, report data."""
         return self.root / "renders" / Path(output).name
+
+    def plate(self, path: Path) -> Path:
+        """Folder of what is known about a plate, for all renders of it: its faces, the planned shot, the hands."""
+        whole = str(Path(path).absolute())
+        return self.root / "plates" / f"{Path(path).name}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def init_project(root: Path) -> Project:

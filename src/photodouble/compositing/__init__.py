@@ -3,6 +3,7 @@
 from photodouble.compositing.composite import Composited, composite, face_box
 from photodouble.compositing.look import Look, measure_look
 from photodouble.compositing.moment import ALONE, Moment
+from photodouble.compositing.plan import Moments, plan_moments
 from photodouble.compositing.settings import USUAL, Settings
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "Composited",
     "Look",
     "Moment",
+    "Moments",
     "Settings",
     "composite",
     "face_box",
     "measure_look",
+    "plan_moments",
 ]

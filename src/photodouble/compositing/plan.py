@@ -11,7 +11,7 @@ from photodouble.compositing.moment import Moment
 NUMBERS = 8
 """Of a `Look`."""
 
-STEADY, QUICK = 5.0, 1.0
+STEADY, QUICK = 5.0, 2.0
 """Standard deviations, in frames, of the filters over light, and over detail, which comes and goes with motion blur."""
 
 BELIEVED, CHANGED = 3.0, 8.0

@@ -1,6 +1,7 @@
 """The hands of a whole shot, found in a first pass over it; mattes of any of its frames in a second one."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -108,7 +109,7 @@ class HandSeeker:
     def __init__(self, every: int = 6, tracker: HandTracker | None = None) -> None:
         """Palms are looked for in every `every`-th frame while no hand is followed."""
         self._tracker = tracker or HandTracker(every)
-        self._recent: deque[tuple[int, np.ndarray, np.ndarray]] = deque(maxlen=2 * every + 1)
+        self._recent: deque[tuple[int, Callable[[], np.ndarray], np.ndarray]] = deque(maxlen=2 * every + 1)
         self._rows: dict[tuple[int, int], Hand] = {}
         self._known: set[int] = set()
 
@@ -117,23 +118,34 @@ class HandSeeker:
         self._tracker.reset()
         self._recent.clear()
 
-    def observe(self, index: int, image: np.ndarray, landmarks: np.ndarray | None) -> None:
-        """Look at frame `index` (H x W x 3 RGB uint8) with its face's (478, 2 or 3) landmarks, None without a face."""
+    def observe(self, index: int, image: np.ndarray | Callable[[], np.ndarray], landmarks: np.ndarray | None) -> None:
+        """Look at the next frame.
+
+        Args:
+            index: of the frame.
+            image: H x W x 3 RGB uint8, or what gives it: asked only for the frames that are looked at.
+            landmarks: (478, 2 or 3) of its face; None without a face.
+        """
         if landmarks is None or (self._recent and self._recent[-1][0] + 1 != index):
             self.reset()
         if landmarks is None:
             return
-        for item in self._tracker.step(image, landmarks):
+        given = image if callable(image) else lambda: image
+        for item in self._tracker.step(given, landmarks):
             self._rows[index, item.track] = item.hand
             if item.track not in self._known:
                 self._known.add(item.track)
-                self._look_back(item.track, item.hand, _reduction(image))
-        self._recent.append((index, _reduce(image), np.asarray(landmarks, np.float32)[:, :2]))
+                self._look_back(item.track, item.hand, _reduction(given()))
+        held = given if callable(image) else _kept(_reduce(image))
+        self._recent.append((index, held, np.asarray(landmarks, np.float32)[:, :2]))
 
     def _look_back(self, track: int, hand: Hand, factor: int) -> None:
         """Follow a new hand back through the frames in which nobody looked for one."""
         small = Hand(_down(hand.points, factor), hand.presence)
-        for index, image, landmarks in reversed(self._recent):
+        for index, given, landmarks in reversed(self._recent):
+            image = given()
+            if _reduction(image) > 1:
+                image = _reduce(image)
             before = self._before(image, _down(landmarks, factor), small)
             if before is None:
                 return
@@ -184,6 +196,10 @@ def _parabolas(points: np.ndarray) -> np.ndarray:
     first = np.clip(np.arange(n) - half, 0, n - WINDOW)
     around = points[first[:, None] + np.arange(WINDOW)]
     return np.einsum("nw,nw...->n...", fit[np.arange(n) - first], around)
+
+
+def _kept(image: np.ndarray) -> Callable[[], np.ndarray]:
+    return lambda: image
 
 
 def _reduction(image: np.ndarray) -> int:

@@ -1,6 +1,8 @@
 """Following hands from frame to frame, only where they can cover a face."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -62,16 +64,17 @@ class HandTracker:
         self._wait = 0
         self._recheck = 0
 
-    def step(self, image: np.ndarray, landmarks: np.ndarray) -> list[Followed]:
+    def step(self, image: np.ndarray | Callable[[], np.ndarray], landmarks: np.ndarray) -> list[Followed]:
         """The hands near the face in the next frame.
 
         Args:
-            image: H x W x 3 RGB uint8.
+            image: H x W x 3 RGB uint8, or what gives it: asked only if there is something to look at.
             landmarks: (478, 2 or 3) of the face, plate pixels.
         """
+        given = lru_cache(1)(image) if callable(image) else lambda: image
         kept: list[Followed] = []
         for old in self._followed:
-            hand = self.follow(image, landmarks, old.hand)
+            hand = self.follow(given(), landmarks, old.hand)
             if hand is not None and not any(same(hand, other.hand) for other in kept):
                 kept.append(Followed(old.track, hand))
         if len(kept) < len(self._followed):
@@ -82,7 +85,7 @@ class HandTracker:
         if due and len(kept) < self._most:
             # A second hand is rarer than a first one.
             self._wait = self._every * (4 if kept else 1)
-            for found in self.find(image, landmarks):
+            for found in self.find(given(), landmarks):
                 if len(kept) < self._most and not any(same(found, other.hand) for other in kept):
                     kept.append(Followed(self._tracks, found))
                     self._tracks += 1

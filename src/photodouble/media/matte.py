@@ -9,6 +9,8 @@ from typing import Self
 import av
 import cv2
 import numpy as np
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 
 from photodouble.errors import BadInput
 from photodouble.files import atomic
@@ -42,12 +44,7 @@ class MatteWriter:
         try:
             part = self._stack.enter_context(atomic(self.path))
             self._container = self._stack.enter_context(contextlib.closing(open_output(part, self.like)))
-            stream = self._container.add_stream("ffv1", rate=self.like.rate, options={"level": "3", "slicecrc": "1"})
-            stream.width, stream.height, stream.pix_fmt = self.like.width, self.like.height, "gray"
-            stream.time_base = stream.codec_context.time_base = self.like.time_base
-            stream.codec_context.sample_aspect_ratio = self.like.sample_aspect
-            stream.color_range = FULL
-            self._stream = stream
+            self._stream = matte_stream(self._container, self.like)
             self._container.start_encoding()
         except BaseException as error:
             self._leave(error)
@@ -58,11 +55,7 @@ class MatteWriter:
         """Write `matte` (H x W float32, 0..1) at the time of `frame`."""
         if matte.shape != (self.like.height, self.like.width):
             raise BadInput(f"The matte of frame {frame.index} for {self.path} is not of the plate's size.")
-        code = cv2.convertScaleAbs(matte, alpha=255)
-        faint = (code == 0) & (matte > 0)
-        if faint.any():
-            code[faint] = 1
-        grey = av.VideoFrame.from_numpy_buffer(code.astype(np.uint8, copy=False), format="gray")
+        grey = av.VideoFrame.from_numpy_buffer(matte_code(matte), format="gray")
         pts = round(frame.pts * frame.time_base / self.like.time_base)
         if self._later is None:
             self._later = max(-pts, 0)
@@ -83,6 +76,25 @@ class MatteWriter:
 
     def _leave(self, error: BaseException | None) -> None:
         self._stack.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+
+
+def matte_stream(container: OutputContainer, like: Clip) -> VideoStream:
+    """Add a stream of mattes, with its encoder set up, to a container."""
+    stream = container.add_stream("ffv1", rate=like.rate, options={"level": "3", "slicecrc": "1"})
+    stream.width, stream.height, stream.pix_fmt = like.width, like.height, "gray"
+    stream.time_base = stream.codec_context.time_base = like.time_base
+    stream.codec_context.sample_aspect_ratio = like.sample_aspect
+    stream.color_range = FULL
+    return stream
+
+
+def matte_code(matte: np.ndarray) -> np.ndarray:
+    """A matte (float32, 0..1) as uint8; whatever is not exactly 0 stays above 0."""
+    code = cv2.convertScaleAbs(matte, alpha=255)
+    faint = (code == 0) & (matte > 0)
+    if faint.any():
+        code[faint] = 1
+    return code
 
 
 def read_mattes(path: Path) -> Iterator[np.ndarray]:

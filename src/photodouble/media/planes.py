@@ -11,8 +11,8 @@ from av.video.format import VideoFormat
 from photodouble.media.colour import FULL, rgb_matrix, to_depth, yuv_matrix
 from photodouble.media.frame import Colour
 
-_PLANAR = re.compile(r"yuva?(j?)(420|422|444|440|411|410)p(?:(9|10|12|14|16)le)?$")
-_CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
+PLANAR = re.compile(r"yuva?(j?)(420|422|444|440|411|410)p(?:(9|10|12|14|16)le)?$")
+CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
 
 
 def depth(format: VideoFormat) -> int:
@@ -45,16 +45,16 @@ def to_rgb(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool = F
         return _grey(frame, colour, bits, eight_bit)
     if frame.format.is_rgb or name.startswith(("bayer", "xyz")) or name == "pal8":
         return _rgb(frame, bits, eight_bit)
-    if not _PLANAR.match(name):
+    if not PLANAR.match(name):
         frame = frame.reformat(format=f"yuv{subsampling(frame.format)}p" + (f"{bits}le" if bits > 8 else ""))
     return _yuv(frame, colour, eight_bit, centred)
 
 
-def _plane(frame: VideoFrame, index: int, dtype: type) -> np.ndarray:
+def plane(frame: VideoFrame, index: int, dtype: type) -> np.ndarray:
     """A view of one plane, H x W, without the padding at its rows' ends."""
-    plane = frame.planes[index]
-    pitch = plane.line_size // np.dtype(dtype).itemsize
-    return np.ndarray((plane.height, pitch), dtype, buffer=cast(Any, plane))[:, : plane.width]
+    samples = frame.planes[index]
+    pitch = samples.line_size // np.dtype(dtype).itemsize
+    return np.ndarray((samples.height, pitch), dtype, buffer=cast(Any, samples))[:, : samples.width]
 
 
 def _grey(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.ndarray:
@@ -64,7 +64,7 @@ def _grey(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.n
     if bits == 32:
         luma = to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
         return cv2.merge([luma] * 3)
-    luma = _plane(frame, 0, np.uint8 if bits <= 8 else np.uint16)
+    luma = plane(frame, 0, np.uint8 if bits <= 8 else np.uint16)
     top = (1 << bits) - 1
     # A grey picture says nothing of its range as a rule, and then means the full one.
     low, high = (16 << (bits - 8), 235 << (bits - 8)) if colour.range == 1 else (0, top)
@@ -88,7 +88,7 @@ def _rgb(frame: VideoFrame, bits: int, eight_bit: bool) -> np.ndarray:
         frame = frame.reformat(format=f"gbrp{bits}le")
         planar = True  # type: ignore[assignment]
     if planar:
-        green, blue, red = (_plane(frame, index, np.uint16) for index in range(3))
+        green, blue, red = (plane(frame, index, np.uint16) for index in range(3))
         image = cv2.merge([red, green, blue])
     else:
         image = frame.to_ndarray()
@@ -98,14 +98,14 @@ def _rgb(frame: VideoFrame, bits: int, eight_bit: bool) -> np.ndarray:
 
 
 def _yuv(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool) -> np.ndarray:
-    match = _PLANAR.match(frame.format.name)
+    match = PLANAR.match(frame.format.name)
     assert match
     bits = int(match[3] or 8)
     if match[1]:
         colour = Colour(colour.matrix, colour.primaries, colour.transfer, FULL)
-    planes = [_plane(frame, index, np.uint8 if bits == 8 else np.uint16) for index in range(3)]
-    steps, size = _CHROMA_STEPS[match[2]], (frame.height, frame.width)
-    planes = [planes[0], *(_upsample(plane, steps, size, centred) for plane in planes[1:])]
+    planes = [plane(frame, index, np.uint8 if bits == 8 else np.uint16) for index in range(3)]
+    steps, size = CHROMA_STEPS[match[2]], (frame.height, frame.width)
+    planes = [planes[0], *(upsample(part, steps, size, centred) for part in planes[1:])]
     image = cv2.merge(planes)
     if bits == 8:
         return cv2.transform(image, yuv_matrix(colour, frame.width, frame.height, 8, 255))
@@ -114,7 +114,7 @@ def _yuv(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool) -> n
     return cv2.transform(image, yuv_matrix(colour, frame.width, frame.height, bits, 65535))
 
 
-def _upsample(plane: np.ndarray, steps: tuple[int, int], size: tuple[int, int], centred: bool) -> np.ndarray:
+def upsample(plane: np.ndarray, steps: tuple[int, int], size: tuple[int, int], centred: bool) -> np.ndarray:
     """Bring a chroma plane to the luma's size, linearly, by where its samples lie (H.273, figure 1)."""
     wide, high = steps
     height, width = size
@@ -138,15 +138,15 @@ def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
         format: yuv420p, yuv422p, yuv444p (or those with 10le, 12le), bgr0, gbrp16le.
         colour: the matrix, range and tags that the frame gets; ignored by RGB formats.
     """
-    match = _PLANAR.match(format)
+    match = PLANAR.match(format)
     bits = int(match[3] or 8) if match else 16 if format.endswith("16le") else 8
     if image.dtype == np.float32:
         image = to_depth(image, np.uint16 if bits > 8 else np.uint8)
     if not match:
         image = np.ascontiguousarray(to_depth(image, np.uint16 if bits > 8 else np.uint8))
         if bits > 8:
-            return _tagged(VideoFrame.from_ndarray(image, format=format), colour)
-        return _tagged(VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format), colour)
+            return tagged(VideoFrame.from_ndarray(image, format=format), colour)
+        return tagged(VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format), colour)
     height, width = image.shape[:2]
     white = float(np.iinfo(image.dtype).max)
     if image.dtype == np.uint8 and bits > 8:
@@ -157,21 +157,22 @@ def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
     elif bits > 8:
         code = np.minimum(code, (1 << bits) - 1)
     frame = VideoFrame(width, height, format)
-    for index, plane in enumerate(cv2.split(code)):
-        stored = _downsample(plane, _CHROMA_STEPS[match[2]]) if index else plane
-        _plane(frame, index, code.dtype.type)[:] = stored
-    return _tagged(frame, colour)
+    for index, samples in enumerate(cv2.split(code)):
+        stored = downsample(samples, CHROMA_STEPS[match[2]]) if index else samples
+        plane(frame, index, code.dtype.type)[:] = stored
+    return tagged(frame, colour)
 
 
-def _tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
+def tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
+    """The frame itself, with the matrix, range, primaries and transfer of `colour`."""
     # ProRes takes its tags from the frames, not from the encoder's context.
     frame.colorspace, frame.color_range = colour.matrix, colour.range
     frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
     return frame
 
 
-def _downsample(plane: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
-    """The reverse of `_upsample` with chroma on the left luma sample; both sizes must be even where halved."""
+def downsample(plane: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
+    """The reverse of `upsample` with chroma on the left luma sample; both sizes must be even where halved."""
     wide, high = steps
     if high == 2:
         plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] // 2), interpolation=cv2.INTER_AREA)

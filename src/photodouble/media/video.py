@@ -19,6 +19,7 @@ from photodouble.media.colour import FULL, RGB_MATRIX, UNSPECIFIED, guess
 from photodouble.media.damage import bytes_missing, seconds_declared
 from photodouble.media.frame import Colour, Frame
 from photodouble.media.orientation import of_frame
+from photodouble.media.stored import Stored
 
 # Every packet of these is one shown frame, in containers that store frames and not a byte stream.
 _WHOLE_PACKETS = {
@@ -176,6 +177,11 @@ def _decoded(packets: Iterable[Packet], path: Path, number: int = 0) -> Iterator
 
 def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterator[Frame]:
     """See `Clip.frames`."""
+    return (stored.frame(eight_bit) for stored in stored_frames(clip, start, stop))
+
+
+def stored_frames(clip: Clip, start: int = 0, stop: int | None = None) -> Iterator[Stored]:
+    """Frames `start` to `stop` of a clip of kind "video", as the file stores them; as `Clip.frames` else."""
     if stop is not None and stop <= start:
         return
     with opened(clip.path) as container:
@@ -188,8 +194,7 @@ def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterato
                 continue
             pts = stamps.next(picture)
             if index >= start:
-                image = clip.orientation.apply(planes.to_rgb(picture, clip.colour, eight_bit, centred))
-                yield Frame(image, index, pts, clip.time_base, picture.duration or 0, clip.colour)
+                yield Stored(picture, clip, index, pts, centred)
             index += 1
             if stop is not None and index >= stop:
                 return

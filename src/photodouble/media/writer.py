@@ -63,7 +63,7 @@ class ClipWriter:
             if not CODECS[self.codec].encoder:
                 self._sink = _PictureSink(part, self.path, self.like, self.codec)
             else:
-                self._sink = self._stack.enter_context(_VideoSink(part, self.like, self.codec, self._copy_streams))
+                self._sink = self._stack.enter_context(VideoSink(part, self.like, self.codec, self._copy_streams))
                 self.left_out = self._sink.left_out
         except BaseException as error:
             self._leave(error)
@@ -114,13 +114,8 @@ class _PictureSink:
         self._single = path.suffix.lower() in CODECS[codec].suffixes
         if self._single:
             return
-        if path.is_dir() and any(not self._own(file) for file in path.iterdir()):
-            raise BadInput(f"The folder {path} holds other files: choose a new folder for the pictures.")
+        check_folder(path, like, codec)
         part.mkdir()
-
-    def _own(self, file: Path) -> bool:
-        names = {other.stem for other in self._like.files}
-        return file.suffix == self._suffix and (file.stem in names or re.fullmatch(r"\d{6,}", file.stem) is not None)
 
     def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
         if self._single:
@@ -128,43 +123,71 @@ class _PictureSink:
                 raise BadInput(f"{self._path} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
             write_part(self._part, image, self._path)
             return
-        stem = self._like.files[index].stem if index < len(self._like.files) else f"{index:06d}"
-        name = stem + self._suffix
+        name = picture_name(self._like, index, self._suffix)
         write_part(self._part / name, image, self._path / name)
 
 
-class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
-    """An encoder and a container, and the plate's other streams beside them."""
+def picture_name(like: Clip, index: int, suffix: str) -> str:
+    """What the picture of frame `index` is called in a folder: like the plate's, or by its number."""
+    return (like.files[index].stem if index < len(like.files) else f"{index:06d}") + suffix
+
+
+def check_folder(path: Path, like: Clip, codec: str) -> None:
+    """Make sure that a folder which pictures are about to replace holds nothing but an earlier run's.
+
+    Raises:
+        BadInput: it holds other files.
+    """
+    names = {file.stem for file in like.files}
+    suffixes = (*CODECS[codec].suffixes, ".c2pa")
+    for file in path.iterdir() if path.is_dir() else ():
+        if file.suffix not in suffixes or not (file.stem in names or re.fullmatch(r"\d{6,}", file.stem)):
+            raise BadInput(f"The folder {path} holds other files: choose a new folder for the pictures.")
+
+
+class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
+    """An encoder and a container, and the plate's other streams beside them.
+
+    Attributes:
+        container, stream: what is written, and its stream of pictures.
+        later: by how much of the plate's time base everything is moved; None until that is known.
+        left_out: see ClipWriter.
+    """
 
     def __init__(self, part: Path, like: Clip, codec: str, copy_streams: bool):
         self.left_out: list[str] = []
         self._like = like
         # Containers show nothing before 0: a plate that starts earlier (MPEG-TS may) is moved as a whole.
-        self._later: int | None = None
+        self.later: int | None = None
         self._format = pixel_format(codec, like)
         with contextlib.ExitStack() as stack:
-            self._container = stack.enter_context(contextlib.closing(open_output(part, like)))
-            self._stream = _video_stream(self._container, like, codec, self._format)
-            self._colour = Colour(*_tags(self._stream))
+            self.container = stack.enter_context(contextlib.closing(open_output(part, like)))
+            self.stream = video_stream(self.container, like, codec, self._format)
+            self._colour = Colour(*stream_tags(self.stream))
             self._others: OtherStreams | None = None
             if like.kind == "video":
                 source = stack.enter_context(opened(like.path))
-                self._stream.metadata.update(tags(picture_stream(source, like.path).metadata))
+                self.stream.metadata.update(tags(picture_stream(source, like.path).metadata))
                 if copy_streams:
-                    self._others = OtherStreams(source, self._container, like)
+                    self._others = OtherStreams(source, self.container, like)
                     self.left_out = self._others.left_out
-                    self._container.set_chapters(source.chapters())
-            self._container.start_encoding()
+                    self.container.set_chapters(source.chapters())
+            self.container.start_encoding()
             self._stack = stack.pop_all()
 
     def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
-        if self._later is None:
-            self._later = max(-pts, 0)
+        """Encode and mux the next frame."""
+        if self.later is None:
+            self.later = max(-pts, 0)
         frame = from_rgb(image, self._format, self._colour)
-        frame.pts, frame.time_base, frame.duration = pts + self._later, self._like.time_base, duration
+        frame.pts, frame.time_base, frame.duration = pts + self.later, self._like.time_base, duration
+        self.others_until(pts)
+        self.container.mux(self.stream.encode(frame))
+
+    def others_until(self, pts: int) -> None:
+        """Copy what the other streams have up to a time of the pictures."""
         if self._others:
-            self._others.copy_until(pts * self._like.time_base, self._later * self._like.time_base)
-        self._container.mux(self._stream.encode(frame))
+            self._others.copy_until(pts * self._like.time_base, (self.later or 0) * self._like.time_base)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -172,8 +195,8 @@ class _VideoSink(contextlib.AbstractContextManager["_VideoSink"]):
         try:
             if error is None:
                 if self._others:
-                    self._others.copy_until(None, (self._later or 0) * self._like.time_base)
-                self._container.mux(self._stream.encode(None))
+                    self._others.copy_until(None, (self.later or 0) * self._like.time_base)
+                self.container.mux(self.stream.encode(None))
         except BaseException:
             # The first fault is what the user hears of; closing a container that failed fails again.
             with contextlib.suppress(av.error.FFmpegError):
@@ -201,7 +224,8 @@ def open_output(part: Path, like: Clip) -> OutputContainer:
     return container
 
 
-def _video_stream(container: OutputContainer, like: Clip, codec: str, format: str) -> VideoStream:
+def video_stream(container: OutputContainer, like: Clip, codec: str, format: str) -> VideoStream:
+    """Add the stream of pictures, with its encoder set up, to a container."""
     entry = CODECS[codec]
     options = dict(entry.options)
     if codec == "prores":
@@ -223,6 +247,7 @@ def _video_stream(container: OutputContainer, like: Clip, codec: str, format: st
     return stream
 
 
-def _tags(stream: VideoStream) -> tuple[int, int, int, int]:
+def stream_tags(stream: VideoStream) -> tuple[int, int, int, int]:
+    """Matrix, primaries, transfer and range that a stream is tagged with."""
     context = stream.codec_context
     return context.colorspace, context.color_primaries, context.color_trc, context.color_range

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
+from photodouble.errors import BadInput
 from photodouble.faces import FaceSet
+from photodouble.files import atomic
 from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
 from photodouble.retarget.shape import Proportions
 from photodouble.retarget.smooth import REACH, smooth
@@ -33,10 +37,40 @@ class Shot:
     difference: Proportions
     choice: dict[str, np.ndarray]
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Position of the first face, smoothed landmarks and targets, both (b, 478, 3) plate pixels, by blocks."""
-        for start, landmarks in read_smooth(self.faces, self.rows, self.starts):
-            yield start, landmarks, targets(self.difference, landmarks)[1]
+    def blocks(self, first: int = 0) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """Position of the first face, smoothed landmarks and targets, both (b, 478, 3) plate pixels, by blocks.
+
+        Args:
+            first: position of the face to begin with; the numbers do not depend on it.
+        """
+        for start, landmarks in read_smooth(self.faces, self.rows, self.starts, first // BLOCK * BLOCK):
+            target, cut = targets(self.difference, landmarks)[1], max(first - start, 0)
+            yield start + cut, landmarks[cut:], target[cut:]
+
+    def save(self, path: Path) -> None:
+        """Write a compressed npz file, atomically, without the faces."""
+        apart = self.difference
+        values = {"rows": self.rows, "frame": self.frame, "starts": self.starts, "offset": apart.offset}
+        values |= {"lids": np.array(apart.lids), "lips": np.array(apart.lips), "weight": apart.weight}
+        values |= {f"choice_{region}": choice for region, choice in self.choice.items()}
+        with atomic(path) as part, part.open("wb") as file:
+            np.savez_compressed(file, **values)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: Path, faces: FaceSet) -> "Shot":
+        """Read what `save` wrote of a shot with these faces.
+
+        Raises:
+            BadInput: the file is missing, cut off, or something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                right, left = data["lids"].tolist()
+                apart = Proportions(data["offset"], (right, left), float(data["lips"]), data["weight"])
+                choice = {region: data[f"choice_{region}"] for region in REGIONS}
+                return cls(faces, data["rows"], data["frame"], data["starts"], apart, choice)
+        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+            raise BadInput(f"Cannot read the plan in {path}: delete the file and run the command again.") from error
 
 
 def plan_shot(wanted: Wanted, faces: FaceSet, rows: np.ndarray) -> Shot:
@@ -70,9 +104,14 @@ def read(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def read_smooth(faces: FaceSet, rows: np.ndarray, starts: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Filtered landmarks by blocks, the same whatever the blocks are: each is read with the frames around it."""
-    for start in range(0, len(rows), BLOCK):
+def read_smooth(
+    faces: FaceSet, rows: np.ndarray, starts: np.ndarray, first: int = 0
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Filtered landmarks from position `first` (a multiple of `BLOCK`) on by blocks, the same whatever the blocks are.
+
+    Each block is read with the frames around it.
+    """
+    for start in range(first, len(rows), BLOCK):
         stop = min(start + BLOCK, len(rows))
         low, high = max(0, start - 2 * REACH), min(len(rows), stop + 2 * REACH)
         part = smooth(read(faces, rows[low:high]), starts[low:high])

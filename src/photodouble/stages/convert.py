@@ -1,49 +1,52 @@
-"""Convert: the plate, frame by frame, with the wanted person's face.
+"""Convert: the plate with the wanted person's face.
 
-The output, its matte and its record appear under their names only when they are whole and marked.
+What the whole shot must be known for is found first (`convert_plan`), then chunks of frames are drawn and encoded
+(`convert_draw`, `convert_chunks`), by several processes if asked to (`convert_jobs`); joined, they are signed. The
+output, its matte and its record appear under their names only when they are whole and marked. Killed and started
+again, a render goes on with the chunks that it finds.
 """
 
 import hashlib
+import json
+import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Generator as Steps
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import numpy as np
 
-from photodouble.compositing import composite, face_box
+from photodouble import __version__
+from photodouble.compositing import USUAL, Settings
 from photodouble.consent import ConsentRecord, digest, require
 from photodouble.errors import BadInput
-from photodouble.evaluation import plate_rows
 from photodouble.faces import FaceSet
-from photodouble.faces.chunk import ahead
-from photodouble.faces.occlusion import Hands, HandSeeker
-from photodouble.files import explain, remove
-from photodouble.generators import Drawn, Generator, PlateFace, load_generator
-from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip
+from photodouble.files import atomic, explain, make_folder, remove
+from photodouble.generators import Generator, load_generator
+from photodouble.media import CODECS, Clip, open_clip
 from photodouble.media.codecs import choose as choose_codec
+from photodouble.media.joined import join_clip, join_mattes
+from photodouble.media.shots import parse_frames
+from photodouble.media.writer import check_folder
 from photodouble.project import Project, open_project
-from photodouble.provenance import Marking, draw_label, finish, label_region
-from photodouble.retarget import REGIONS, Shot, know_faces, plan_shot
+from photodouble.provenance import Marking, finish, label_region
+from photodouble.retarget import Wanted, know_faces
+from photodouble.stages.convert_chunks import SIZE, Folder, make
+from photodouble.stages.convert_disk import check_space
+from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_for
+from photodouble.stages.convert_jobs import Work, shared
+from photodouble.stages.convert_plan import STAGE, Plan, make_plan, sources
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
-from photodouble.stages.extract import extract_faces
 from photodouble.stages.render_record import RenderRecord
 
-STAGE = "convert"
-SMALLEST = 8
-"""Pixels: a face narrower than this is left alone."""
-
-DRAWERS = 2
-"""Threads that draw faces into frames, while another one decodes and the caller's encodes."""
-
-HELD = 100_000_000
-"""Bytes of 8-bit frames that a batch may hold."""
+VERSION = 2
+"""Of what frames look like and how chunks are written: another one makes old chunks useless."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ class ConvertConfig:
         model: `mesh`, or the name of a trained model of this project.
         codec: a name in `media.CODECS`; None for the usual one of the output's suffix.
         matte: where to put the matte (.mkv or .mov); None: it stays in the project.
+        jobs: processes that render chunks side by side; what they write does not depend on their number.
+        settings: of compositing.
+        frames: the only ones that get a face, like "100,250-260"; None: all of them.
+        chunk: frames in a chunk.
     """
 
     project: Path
@@ -68,91 +75,243 @@ class ConvertConfig:
     model: str = "mesh"
     codec: str | None = None
     matte: Path | None = None
+    jobs: int = 1
+    settings: Settings = USUAL
+    frames: str | None = None
+    chunk: int = SIZE
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is known before the first frame is drawn: by `prepare`, once all that can be refused has been."""
+
+    project: Project
+    records: dict[str, ConsentRecord]
+    clip: Clip
+    wanted: Wanted
+    generator: Generator
+    ranges: tuple[range, ...] | None
+
+    @property
+    def label(self) -> bool:
+        """Whether frames carry the visible label."""
+        return any(record.basis == "research" for record in self.records.values())
 
 
 def run(config: ConvertConfig) -> Iterator[Event]:
     """Render the plate.
 
-    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn and seconds.
+    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn, film_sha256 and seconds.
+    `film_sha256` is of the film before its manifest, whose salts and identifiers are new in each signature, is put in
+    (of a folder of pictures: of their names and digests): the same for the same command, however often it was killed.
 
     Raises:
         Refused: consent is missing, or policy refuses the plate.
-        BadInput: the plate, the faces or the model cannot be read, or the output cannot be written.
+        BadInput: the plate, the faces or the model cannot be read, the output cannot be written, or does not fit on
+            the disk.
     """
     began = time.monotonic()
-    project = open_project(config.project)
-    records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     check_output(config.output, config.plate, config.matte)
-    choose_codec(config.output, config.codec)
-    clip = open_clip(config.plate)
-    wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
-    generator = load_generator(project, config.model, config.target, wanted)
-    folder = project.render(config.output)
-    make_folder(folder)
-    faces = yield from plate_faces(project, config, folder)
-    chosen = plate_rows(faces, None, str(clip.path))
-    rows = np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
-    if not len(rows):
-        raise BadInput(
-            f"{faces.folder} holds no face of the plate {config.plate}: run 'photodouble extract' on it again."
-        )
+    codec = choose_codec(config.output, config.codec)
+    ready = prepare(config)
+    project, records, clip = ready.project, ready.records, ready.clip
+    if not CODECS[codec].encoder and not _single(config.output):
+        check_folder(config.output, clip, codec)
+    if _single(config.output) and clip.kind == "video":
+        raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
+    plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip)
+    home = project.render(config.output)
+    make_folder(home)
+    work = Work(
+        project.root, config.plate, config.target, config.model, plan.files, config.settings, codec, ready.label,
+        ready.ranges, home / f"chunks-{_mark(config, codec, ready, plan)}", config.output.suffix, config.chunk,
+    )  # fmt: skip
+    for other in home.glob("chunks-*"):
+        if other != work.folder:
+            remove(other)
+    make_folder(work.folder)
+    folder = Folder(work.folder, clip, codec, work.suffix, work.size)
+    folder.clean()
+    starts, complete = folder.chain()
+    there = sum(file.stat().st_size for file in work.folder.rglob("*") if file.is_file())
     total = clip.estimated_frames
-    yield Started(STAGE, {"frames": total, "disk_bytes": total * clip.width * clip.height // 3, "model": config.model})
-    hands = yield from seek_hands(clip, faces, rows, folder)
-    shot = plan_shot(wanted, faces, rows)
-    label = any(record.basis == "research" for record in records.values())
-    unsigned = folder / f"unsigned{config.output.suffix}"
-    matte = folder / "matte.mkv"
-    frames = drawn = 0
+    needed = check_space(clip, codec, home, config.output, config.matte, there)
+    yield Started(STAGE, {"frames": total, "disk_bytes": needed, "model": config.model})
+    if starts:
+        yield Warned(STAGE, f"Continuing the render that was interrupted: {len(starts)} chunks are done.")
+    drawing = Drawing(
+        clip, plan, ready.generator, config.settings, codec, ready.label, ready.ranges, threads_for(config.jobs)
+    )
+    done = 0
+    for count in _rendered(folder, drawing, work, config.jobs):
+        done += count
+        if done % 4 == 0:
+            yield Progress(STAGE, done, max(total, done), "frames")
+    starts, complete = folder.chain()
+    assert complete
+    chunks = [chunk for chunk in map(folder.known, starts) if chunk is not None]
+    frames = sum(chunk.frames for chunk in chunks)
+    yield Progress(STAGE, frames, frames, "frames")
+    matte, unsigned = home / "matte.mkv", home / f"unsigned{config.output.suffix}"
+    marking = mark(records, config.output, config.plate, ready.generator.model_digest)
+    join_mattes([folder.matte(start) for start in starts], matte, clip)
     try:
-        with ClipWriter(unsigned, clip, config.codec) as writer, MatteWriter(matte, clip) as mattes:
-            for frame, cover, done in _composited(clip, shot, generator, hands):
-                writer.write(replace(frame, image=draw_label(frame.image)) if label else frame)
-                mattes.write(cover, frame)
-                frames, drawn = frames + 1, drawn + done
-                if frames % 4 == 0:
-                    yield Progress(STAGE, frames, max(total, frames), "frames")
-            yield Progress(STAGE, frames, frames, "frames")
-        for sentence in writer.left_out:
+        for sentence in joined(folder, starts, unsigned):
             yield Warned(STAGE, sentence)
-        marking = mark(records, config.output, config.plate, generator.model_digest)
+        film = film_digest(unsigned)
         finish(unsigned, config.output, marking)
     finally:
         remove(unsigned)
     if config.matte:
-        copy = folder / f"matte-copy{config.matte.suffix}"
-        shutil.copyfile(matte, copy)
+        copy = home / f"matte-copy{config.matte.suffix}"
+        try:
+            shutil.copyfile(matte, copy)
+        except OSError as error:
+            raise explain(error, copy) from error
         finish(copy, config.matte, replace(marking, title=config.matte.name))
     seconds = time.monotonic() - began
     record = RenderRecord(
         plate=config.plate,
         output=config.output,
-        faces=faces.folder,
+        faces=plan.files.faces,
         wanted=config.target,
         replaced=config.source,
         model=config.model,
-        codec=writer.codec,
+        codec=codec,
         matte=matte,
         source=str(clip.path),
-        label_box=label_region(clip.width, clip.height) if label else None,
+        label_box=label_region(clip.width, clip.height) if ready.label else None,
+        settings=told(config),
         consent={name: _told(record) for name, record in records.items()},
         frames=frames,
+        film_sha256=film,
         seconds={STAGE: seconds},
     )
     record.save(project)
+    remove(work.folder)
     yield Result(
         STAGE,
         {
             "output": str(config.output),
             "matte": str(config.matte or matte),
             "model": config.model,
-            "codec": writer.codec,
+            "codec": codec,
             "frames": frames,
-            "frames_with_face": len(rows),
-            "faces_drawn": drawn,
+            "frames_with_face": len(plan.shot.rows),
+            "faces_drawn": sum(chunk.drawn for chunk in chunks),
+            "film_sha256": film,
             "seconds": seconds,
         },
     )
+
+
+def prepare(config: ConvertConfig) -> Ready:
+    """Load what draws, if consent is on record.
+
+    Raises:
+        Refused: consent is missing. BadInput: the plate, the faces or the model cannot be read.
+    """
+    project = open_project(config.project)
+    # The wanted person's record comes first: it gives the basis.
+    records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
+    clip = open_clip(config.plate)
+    wanted, _ = know_faces(FaceSet.open(project.faces(config.target)))
+    generator = load_generator(project, config.model, config.target, wanted)
+    ranges = None if config.frames is None else tuple(parse_frames(config.frames, clip.estimated_frames))
+    return Ready(project, records, clip, wanted, generator, ranges)
+
+
+def _rendered(folder: Folder, drawing: Drawing, work: Work, jobs: int) -> Iterator[int]:
+    """Make all chunks that are missing; yields numbers of frames, those that are there already first."""
+    starts, complete = folder.chain()
+    yield len(starts) * folder.step
+    if jobs > 1:
+        yield from shared(folder, work, jobs)
+        starts, complete = folder.chain()
+    with one_thread_each() if not complete else nullcontext():
+        while not complete:
+            start = len(starts) * folder.step
+            stop = next((later for later in _later(folder, start) if folder.known(later) is not None), None)
+            yield from make(folder, drawing, start, stop)
+            starts, complete = folder.chain()
+
+
+def _later(folder: Folder, start: int) -> list[int]:
+    """Starts of the chunks after `start` that have a note."""
+    return sorted(at for at in (int(note.stem) for note in folder.path.glob("*.json")) if at > start)
+
+
+def joined(folder: Folder, starts: list[int], unsigned: Path) -> list[str]:
+    """Put the chunks together as `unsigned`; returns a sentence for each stream of the plate that had to stay out."""
+    parts = [folder.picture(start) for start in starts]
+    if folder.video:
+        return join_clip(parts, unsigned, folder.clip, folder.codec)
+    pictures = [file for part in parts for file in sorted(part.iterdir())]
+    if not pictures:
+        raise BadInput(f"Nothing was written to {unsigned}: the plate {folder.clip.path} has no frames.")
+    remove(unsigned)
+    if _single(unsigned):
+        if len(pictures) > 1:
+            raise BadInput(f"{unsigned} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
+        _link(pictures[0], unsigned)
+        return []
+    with atomic(unsigned) as part:
+        part.mkdir()
+        for picture in pictures:
+            _link(picture, part / picture.name)
+    return []
+
+
+def _link(file: Path, name: Path) -> None:
+    """Another name for a file, or a copy where the disk knows no such thing."""
+    try:
+        os.link(file, name)
+    except OSError:
+        try:
+            shutil.copyfile(file, name)
+        except OSError as error:
+            raise explain(error, name) from error
+
+
+def _single(output: Path) -> bool:
+    """Whether an output is one picture."""
+    return any(not entry.encoder and output.suffix.lower() in entry.suffixes for entry in CODECS.values())
+
+
+def film_digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and digests of a folder's files."""
+    if path.is_dir():
+        lines = [f"{file.name} {film_digest(file)}\n" for file in sorted(path.iterdir())]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan) -> str:
+    """Tells apart renders whose chunks differ."""
+    files = [
+        *sources(ready.clip),
+        plan.files.shot,
+        plan.files.hands,
+        plan.files.looks,
+        ready.project.faces(config.target) / "faces.parquet",
+    ]
+    stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    entry = CODECS[codec]
+    values = [
+        VERSION, __version__, av.__version__, cv2.__version__, np.__version__, stamps, config.model,
+        ready.generator.model_digest, asdict(config.settings), codec, entry.encoder, entry.options,
+        config.output.suffix, ready.label, [[part.start, part.stop] for part in ready.ranges or ()],
+        ready.ranges is None, config.chunk,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def told(config: ConvertConfig) -> dict[str, Any]:
+    """The settings that are not the usual ones, for the record."""
+    usual = asdict(USUAL)
+    changed: dict[str, Any] = {key: value for key, value in asdict(config.settings).items() if value != usual[key]}
+    return changed | ({"frames": config.frames} if config.frames else {})
 
 
 def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
@@ -178,134 +337,6 @@ def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
         raise BadInput(f"Cannot write the matte {matte}: give it a name that ends in .mkv or .mov.")
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and its parents; one sentence if that fails."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise explain(error, folder) from error
-
-
-def plate_faces(project: Project, config: ConvertConfig, folder: Path) -> Steps[Event, None, FaceSet]:
-    """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
-    own = project.faces(config.source)
-    clip = open_clip(config.plate)
-    index = own / "faces.parquet"
-    reference: Path | None = None
-    if index.is_file():
-        known = FaceSet.open(own)
-        changed = max(file.stat().st_mtime for file in clip.files or [clip.path]) > index.stat().st_mtime
-        if str(clip.path) in known.sources and not changed:
-            return known
-        if len(known):
-            reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
-    yield from (event for event in extract_faces(folder / "faces", [config.plate], reference) if _shown(event))
-    return FaceSet.open(folder / "faces")
-
-
-def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, folder: Path) -> Steps[Event, None, Hands]:
-    """The hands in front of the plate's face (returned): found in a pass of their own, or earlier and kept."""
-    kept = folder / f"hands-{_state([*(clip.files or [clip.path]), faces.folder / 'faces.parquet'])}.npz"
-    if kept.is_file():
-        return Hands.load(kept)
-    seeker, at = HandSeeker(), 0
-    for frame in ahead(clip.frames(dtype=np.uint8), 3):
-        here = at < len(rows) and int(faces.frame[rows[at]]) == frame.index
-        points = faces.landmarks(int(rows[at]), int(rows[at]) + 1)[0] if here else None
-        at += here
-        seeker.observe(frame.index, frame.image, points)
-        if frame.index % 16 == 0:
-            yield Progress(STAGE, frame.index, clip.estimated_frames, "frames", "looking for hands")
-    hands = seeker.finish()
-    hands.save(kept)
-    return hands
-
-
-def _state(files: Sequence[Path]) -> str:
-    """Changes when one of the files does."""
-    known = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(known).encode()).hexdigest()[:12]
-
-
-def _composited(clip: Clip, shot: Shot, generator: Generator, hands: Hands) -> Iterator[tuple[Frame, np.ndarray, bool]]:
-    """Each frame of the plate, finished, with its matte and whether a face was drawn; others draw ahead of its use."""
-    most = max(1, min(generator.batch, HELD // (3 * clip.width * clip.height)))
-    pending: deque[Future[list[tuple[Frame, np.ndarray, bool]]]] = deque()
-    with ThreadPoolExecutor(DRAWERS) as pool:
-        for some in _batches(_walk(clip, shot), most):
-            pending.append(pool.submit(_finished, some, generator, hands))
-            if len(pending) > DRAWERS:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
-
-
-def _batches(
-    walk: Iterator[tuple[Frame, PlateFace | None]], most: int
-) -> Iterator[list[tuple[Frame, PlateFace | None]]]:
-    """Runs of frames with up to `most` faces."""
-    waiting: list[tuple[Frame, PlateFace | None]] = []
-    count = 0
-    for frame, face in walk:
-        waiting.append((frame, face))
-        count += face is not None
-        if count >= most or len(waiting) >= 2 * most:
-            yield waiting
-            waiting, count = [], 0
-    if waiting:
-        yield waiting
-
-
-def _finished(
-    waiting: list[tuple[Frame, PlateFace | None]], generator: Generator, hands: Hands
-) -> list[tuple[Frame, np.ndarray, bool]]:
-    drawn = iter(generator.draw([face for _, face in waiting if face is not None]))
-    return [
-        (frame, np.zeros(frame.image.shape[:2], np.float32), False)
-        if face is None
-        else _into(frame, face, next(drawn), hands)
-        for frame, face in waiting
-    ]
-
-
-def _into(frame: Frame, face: PlateFace, drawn: Drawn, hands: Hands) -> tuple[Frame, np.ndarray, bool]:
-    x0, y0, x1, y1 = face.box
-    cover = hands.matte(frame.index, face.image)[y0:y1, x0:x1] if len(hands.rows(frame.index)) else None
-    done = composite(frame.image, drawn.picture, drawn.landmarks, face.box, cover, drawn.opacity)
-    return replace(frame, image=done.image), done.matte, True
-
-
-def _walk(clip: Clip, shot: Shot) -> Iterator[tuple[Frame, PlateFace | None]]:
-    """The plate's frames, each with the face to be drawn in it."""
-    faces = _faces(shot)
-    upcoming = next(faces, None)
-    for frame in ahead(clip.frames(), 3):
-        face = None
-        if upcoming is not None and upcoming[0] == frame.index:
-            _, landmarks, target, choice = upcoming
-            image = eight_bit(frame.image)
-            box = face_box(target, image.shape[:2])
-            if min(box[2] - box[0], box[3] - box[1]) >= SMALLEST:
-                face = PlateFace(image, landmarks, target, choice, box)
-            upcoming = next(faces, None)
-        yield frame, face
-
-
-def _faces(shot: Shot) -> Iterator[tuple[int, np.ndarray, np.ndarray, dict[str, int]]]:
-    for start, landmarks, target in shot.blocks():
-        for i in range(len(landmarks)):
-            choice = {region: int(shot.choice[region][start + i]) for region in REGIONS}
-            yield int(shot.frame[start + i]), landmarks[i], target[i], choice
-
-
-def eight_bit(image: np.ndarray) -> np.ndarray:
-    """A picture of any depth as uint8."""
-    if image.dtype == np.uint8:
-        return image
-    scale = 255 / 65535 if image.dtype == np.uint16 else 255
-    return np.rint(np.clip(image * np.float32(scale), 0, 255)).astype(np.uint8)
-
-
 def mark(records: dict[str, ConsentRecord], output: Path, plate: Path, model_digest: str | None) -> Marking:
     """What an output says of itself: the first record, the wanted person's, gives the basis."""
     unique = dict.fromkeys(digest(record) for record in records.values())
@@ -315,7 +346,3 @@ def mark(records: dict[str, ConsentRecord], output: Path, plate: Path, model_dig
 
 def _told(record: ConsentRecord) -> dict[str, Any]:
     return {"basis": record.basis, "reference": record.reference, "digest": digest(record)}
-
-
-def _shown(event: Event) -> bool:
-    return not isinstance(event, Result)

@@ -27,7 +27,8 @@ class RenderRecord:
         label_box: x0, y0, x1, y1 of the visible label, None where there is none.
         settings: name -> value, as the report shows them.
         consent: identity -> its record's basis, reference and digest.
-        frames: number of frames written. seconds: stage -> seconds it took.
+        frames: number of frames written. film_sha256: of the output before it was signed.
+        seconds: stage -> seconds it took.
         training: images, images_per_second, ssim (held-out), best, stopped (why, one sentence) and history, a list of
             rows with at least seconds and ssim; empty for a model that needs none.
         warnings: sentences that the stages said.
@@ -47,6 +48,7 @@ class RenderRecord:
     settings: dict[str, Any] = field(default_factory=dict)
     consent: dict[str, dict[str, str]] = field(default_factory=dict)
     frames: int = 0
+    film_sha256: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

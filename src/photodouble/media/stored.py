@@ -1,0 +1,137 @@
+"""Decoded frames as the file stores them: RGB is made of them only where and when it is needed.
+
+A frame that is written in the format that it was read in keeps its samples: only those under a change are made anew.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from av import VideoFrame
+
+from photodouble.media import planes
+from photodouble.media.clip import Clip
+from photodouble.media.colour import FULL, rgb_matrix, yuv_matrix
+from photodouble.media.frame import Colour, Frame
+from photodouble.media.orientation import Orientation
+
+Box = tuple[int, int, int, int]
+
+ALIGNED = 4
+"""Windows begin and end at multiples of this many pixels, or at the frame's edge: whole samples of chroma."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One decoded frame.
+
+    Attributes:
+        picture: FFmpeg's frame, not turned upright. It may still serve the decoder: read it, never write to it.
+        clip: that it is of; `index` and `pts` as in Frame.
+        centred: chroma lies between the luma samples.
+    """
+
+    picture: VideoFrame
+    clip: Clip
+    index: int
+    pts: int
+    centred: bool = False
+
+    def image(self, eight_bit: bool = False) -> np.ndarray:
+        """H x W x 3 RGB, upright: uint8, or the plate's own depth."""
+        return self.clip.orientation.apply(planes.to_rgb(self.picture, self.clip.colour, eight_bit, self.centred))
+
+    def frame(self, eight_bit: bool = False) -> Frame:
+        """The whole frame in RGB."""
+        clip = self.clip
+        return Frame(
+            self.image(eight_bit), self.index, self.pts, clip.time_base, self.picture.duration or 0, clip.colour
+        )
+
+    def fits(self, format: str) -> bool:
+        """Whether its samples are, upright, those of `format` as `codecs.pixel_format` names it."""
+        return (
+            self.picture.format.name.replace("yuvj", "yuv") == format
+            and planes.PLANAR.match(format) is not None
+            and self.clip.orientation == Orientation()
+            and (self.picture.width, self.picture.height) == (self.clip.width, self.clip.height)
+            and not self.centred
+        )
+
+    def window(self, box: Box) -> tuple[np.ndarray, tuple[int, int]]:
+        """RGB of a part of the frame that holds `box` (x0, y0, x1, y1) and a margin, and the part's x and y.
+
+        Only for a frame that `fits`. What it shows is what `image` shows there, but for its outermost pixels.
+        """
+        width, height = self.clip.width, self.clip.height
+        x0, y0 = (max(0, (n - ALIGNED) // ALIGNED * ALIGNED) for n in box[:2])
+        x1, y1 = (
+            min(-(-(n + ALIGNED) // ALIGNED) * ALIGNED, most) for n, most in zip(box[2:], (width, height), strict=True)
+        )
+        _, bits, (wide, high) = _layout(self.picture.format.name)
+        dtype = np.uint8 if bits == 8 else np.uint16
+        luma, *chroma = (planes.plane(self.picture, index, dtype) for index in range(3))
+        size = (y1 - y0, x1 - x0)
+        parts = [luma[y0:y1, x0:x1]]
+        for plane in chroma:
+            part = np.ascontiguousarray(plane[y0 // high : -(-y1 // high), x0 // wide : -(-x1 // wide)])
+            parts.append(planes.upsample(part, (wide, high), size, False))
+        colour = self._colour()
+        white = 255 if bits == 8 else 65535
+        return cv2.transform(cv2.merge(parts), yuv_matrix(colour, width, height, bits, white)), (x0, y0)
+
+    def copied(self, tags: Colour) -> VideoFrame:
+        """A copy of its samples that says nothing of how they were coded."""
+        name = self.picture.format.name.replace("yuvj", "yuv")
+        bits = _layout(name)[1]
+        frame = VideoFrame(self.picture.width, self.picture.height, name)
+        for index in range(3):
+            dtype = np.uint8 if bits == 8 else np.uint16
+            planes.plane(frame, index, dtype)[:] = planes.plane(self.picture, index, dtype)
+        frame.time_base, frame.pts, frame.duration = self.clip.time_base, self.pts, self.picture.duration or 0
+        return planes.tagged(frame, tags)
+
+    def changed(self, window: np.ndarray, at: tuple[int, int], where: np.ndarray, tags: Colour) -> VideoFrame:
+        """A copy with a part of the frame made anew.
+
+        Args:
+            window: h x w x 3 RGB, as `window` gave it, with the change; `at`: its x and y.
+            where: h x w uint8 or bool, not 0 where it was changed. Samples of chroma that lie under a changed pixel
+                are made anew too, all others stay.
+            tags: as for `copied`.
+        """
+        frame = self.copied(tags)
+        _, bits, (wide, high) = _layout(frame.format.name)
+        where = where.astype(np.uint8)
+        if not where.any():
+            return frame
+        (x0, y0), (height, width) = at, where.shape
+        white = float(np.iinfo(window.dtype).max)
+        code = cv2.transform(window, rgb_matrix(self._colour(), self.clip.width, self.clip.height, bits, white))
+        if bits > 8:
+            code = np.minimum(code, (1 << bits) - 1)
+        luma, *chroma = cv2.split(code)
+        dtype = code.dtype.type
+        cv2.copyTo(luma, where, planes.plane(frame, 0, dtype)[y0 : y0 + height, x0 : x0 + width])
+        # A sample of chroma is made of the pixels left and right of it too.
+        touched = cv2.dilate(where, np.ones((1, 3), np.uint8)) if wide == 2 else where
+        touched = touched[:, ::wide]
+        touched = np.maximum(touched[::2], touched[1::2]) if high == 2 else touched
+        touched = np.ascontiguousarray(touched)
+        for index, plane in enumerate(chroma, 1):
+            part = planes.plane(frame, index, dtype)
+            part = part[y0 // high : (y0 + height) // high, x0 // wide : (x0 + width) // wide]
+            cv2.copyTo(np.ascontiguousarray(planes.downsample(plane, (wide, high))), touched, part)
+        return frame
+
+    def _colour(self) -> Colour:
+        full = self.picture.format.name.startswith("yuvj")
+        colour = self.clip.colour
+        return Colour(colour.matrix, colour.primaries, colour.transfer, FULL) if full else colour
+
+
+def _layout(name: str) -> tuple[str, int, tuple[int, int]]:
+    """Chroma ("420"), bits and chroma steps of a planar format."""
+    match = planes.PLANAR.match(name)
+    assert match
+    return match[2], int(match[3] or 8), planes.CHROMA_STEPS[match[2]]

@@ -1,0 +1,306 @@
+"""The plate's frames with the wanted face in them, as an encoder takes them.
+
+Work is done in a window around the face. Where the output has the plate's own format, the rest of the frame is never
+turned into RGB: its samples are copied.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+from av import VideoFrame
+
+from photodouble.compositing import Settings, composite, face_box
+from photodouble.errors import BadInput
+from photodouble.faces.chunk import ahead
+from photodouble.generators import Drawn, Generator, PlateFace
+from photodouble.media import CODECS, Clip, Frame
+from photodouble.media.codecs import pixel_format
+from photodouble.media.colour import FULL, RGB_MATRIX, coding
+from photodouble.media.frame import Colour
+from photodouble.media.matte import matte_code
+from photodouble.media.planes import PLANAR, from_rgb
+from photodouble.media.stored import Stored
+from photodouble.media.video import stored_frames
+from photodouble.provenance import draw_label
+from photodouble.retarget import REGIONS
+from photodouble.stages.convert_plan import Plan
+
+SMALLEST = 8
+"""Pixels: a face narrower than this is left alone."""
+
+HELD = 100_000_000
+"""Bytes of 8-bit frames that a batch may hold."""
+
+
+MARGIN = 0.3
+"""Of the face's box, on each side of it: what is drawn and composited with sees that much of the plate."""
+
+NOTHING = np.empty((0, 0, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What every frame of a render is drawn with.
+
+    Attributes:
+        clip, plan, generator: the plate, what is known of it, and what draws faces.
+        settings: of compositing.
+        codec: of the output; None where RGB is wanted.
+        label: draw the visible label.
+        ranges: frames that get a face; None: all of them.
+        threads: that draw, while others decode and encode.
+    """
+
+    clip: Clip
+    plan: Plan
+    generator: Generator
+    settings: Settings
+    codec: str | None
+    label: bool = False
+    ranges: tuple[range, ...] | None = None
+    threads: int = 2
+
+    @property
+    def format(self) -> str | None:
+        """FFmpeg's pixel format of the output; None where RGB is wanted."""
+        return pixel_format(self.codec, self.clip) if self.codec and CODECS[self.codec].encoder else None
+
+    def wants(self, index: int) -> bool:
+        """Whether frame `index` shall get a face."""
+        return self.ranges is None or any(index in part for part in self.ranges)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished frame.
+
+    Attributes:
+        frame: it, in RGB; where it was made for an encoder, its image is empty and `coded` holds it.
+        matte: H x W uint8, 0 where the plate was left alone.
+        drawn: whether a face was drawn.
+    """
+
+    frame: Frame
+    coded: VideoFrame | None
+    matte: np.ndarray
+    drawn: bool
+
+
+@dataclass(frozen=True)
+class _Face:
+    """A face to be drawn, in plate pixels: see PlateFace."""
+
+    landmarks: np.ndarray
+    target: np.ndarray
+    choice: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A frame, the part of it that is worked on and the face in that part's pixels; `at`: the part's x and y."""
+
+    frame: Frame
+    at: tuple[int, int]
+    face: PlateFace | None
+
+
+Source = Frame | Stored
+
+
+def marked(frame: Frame, label: bool) -> Frame:
+    """The last step before a frame is encoded: whatever every frame of an output carries visibly or not.
+
+    The frame is whole and in RGB, of the plate's type. A render that marks frames is not made of the plate's samples:
+    see `native`.
+    """
+    return replace(frame, image=draw_label(frame.image)) if label else frame
+
+
+def native(drawing: Drawing) -> bool:
+    """Whether frames keep the plate's samples outside of the matte: nothing marks them, and the format is a YUV one."""
+    return drawing.clip.kind == "video" and not drawing.label and drawing.format is not None
+
+
+def finished(drawing: Drawing, start: int, stop: int | None, size: int) -> Iterator[Finished]:
+    """The frames `start` to `stop`, drawn ahead of their use.
+
+    Faces are drawn in batches that never hold frames on both sides of a multiple of `size`: what is drawn depends on
+    the plate alone, not on where one begins.
+    """
+    most = max(1, min(drawing.generator.batch, HELD // (3 * drawing.clip.width * drawing.clip.height)))
+    pending: deque[Future[list[Finished]]] = deque()
+    with ThreadPoolExecutor(drawing.threads) as pool:
+        for some in _batches(_walk(drawing, start, stop), most, size):
+            pending.append(pool.submit(_finish, some, drawing))
+            if len(pending) > drawing.threads:
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """PyTorch draws with one thread in each of ours: they keep the cores busy, and sums do not depend on how many."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def threads_for(jobs: int) -> int:
+    """Threads that draw in each of `jobs` processes."""
+    return max(1, min((os.cpu_count() or 1) // jobs, 4))
+
+
+def _walk(drawing: Drawing, start: int, stop: int | None) -> Iterator[tuple[Source, _Face | None]]:
+    """The plate's frames, each with the face to be drawn in it."""
+    clip = drawing.clip
+    faces = _faces(drawing, start)
+    upcoming = next(faces, None)
+    frames: Iterator[Source] = stored_frames(clip, start, stop) if clip.kind == "video" else clip.frames(start, stop)
+    for frame in ahead(frames, 3):
+        face = None
+        if upcoming is not None and upcoming[0] == frame.index:
+            face = upcoming[1] if drawing.wants(frame.index) else None
+            upcoming = next(faces, None)
+        yield frame, face
+
+
+def _faces(drawing: Drawing, start: int) -> Iterator[tuple[int, _Face]]:
+    shot = drawing.plan.shot
+    for first, landmarks, target in shot.blocks(int(np.searchsorted(shot.frame, start))):
+        for i in range(len(landmarks)):
+            choice = {region: int(shot.choice[region][first + i]) for region in REGIONS}
+            yield int(shot.frame[first + i]), _Face(landmarks[i], target[i], choice)
+
+
+def _batches(
+    walk: Iterator[tuple[Source, _Face | None]], most: int, size: int
+) -> Iterator[list[tuple[Source, _Face | None]]]:
+    """Runs of up to `most` frames that end before each multiple of `size`."""
+    waiting: list[tuple[Source, _Face | None]] = []
+    for item in walk:
+        if waiting and (len(waiting) >= most or item[0].index % size == 0):
+            yield waiting
+            waiting = []
+        waiting.append(item)
+    if waiting:
+        yield waiting
+
+
+def _finish(some: list[tuple[Source, _Face | None]], drawing: Drawing) -> list[Finished]:
+    windows = [_window(source, face, drawing) for source, face in some]
+    drawn = iter(drawing.generator.draw([window.face for window in windows if window and window.face]))
+    return [
+        _composited(source, window, next(drawn) if window and window.face else None, drawing)
+        for (source, _), window in zip(some, windows, strict=True)
+    ]
+
+
+def _window(source: Source, face: _Face | None, drawing: Drawing) -> _Window | None:
+    """What is worked on: around the face in a frame that keeps its samples, else the whole frame; None for nothing."""
+    clip = drawing.clip
+    sparing = isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or "")
+    box = None
+    if face is not None:
+        box = face_box(face.target, (clip.height, clip.width))
+        if min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
+            box = None
+    if sparing and box is None:
+        return None
+    at, frame = (0, 0), source if isinstance(source, Frame) else None
+    if isinstance(source, Stored):
+        if sparing and box is not None:
+            # Hands reach out of the face, and are found by their whole edge.
+            hands = len(drawing.plan.hands.rows(source.index)) > 0
+            image, at = source.window((0, 0, clip.width, clip.height) if hands else _around(box, clip))
+            frame = Frame(image, source.index, source.pts, clip.time_base, source.picture.duration or 0, clip.colour)
+        else:
+            frame = source.frame()
+    assert frame is not None
+    if (sparing is False) and frame.image.shape[:2] != (clip.height, clip.width):
+        raise BadInput(
+            f"Frame {frame.index} of {clip.path} is {frame.image.shape[1]}x{frame.image.shape[0]} and not "
+            f"{clip.width}x{clip.height} like its first: split the plate there."
+        )
+    if box is None or face is None:
+        return _Window(frame, at, None)
+    x, y = at
+    shift = np.array([x, y, 0], np.float32)
+    x0, y0, x1, y1 = box
+    inside = PlateFace(
+        eight_bit(frame.image),
+        face.landmarks - shift,
+        face.target - shift,
+        face.choice,
+        (x0 - x, y0 - y, x1 - x, y1 - y),
+    )
+    return _Window(frame, at, inside)
+
+
+def _around(box: tuple[int, int, int, int], clip: Clip) -> tuple[int, int, int, int]:
+    """The face's box with `MARGIN` on all sides, inside the frame."""
+    x0, y0, x1, y1 = box
+    wide, high = round(MARGIN * (x1 - x0)), round(MARGIN * (y1 - y0))
+    return max(0, x0 - wide), max(0, y0 - high), min(clip.width, x1 + wide), min(clip.height, y1 + high)
+
+
+def _composited(source: Source, window: _Window | None, drawn: Drawn | None, drawing: Drawing) -> Finished:
+    clip = drawing.clip
+    matte = np.zeros((clip.height, clip.width), np.uint8)
+    if window is None:
+        assert isinstance(source, Stored)
+        return Finished(_bare(source), source.copied(tags(drawing)), matte, False)
+    frame, (x, y) = window.frame, window.at
+    part = matte[y : y + frame.image.shape[0], x : x + frame.image.shape[1]]
+    if drawn is not None and window.face is not None:
+        hands, (x0, y0, x1, y1) = drawing.plan.hands, window.face.box
+        covered = len(hands.rows(frame.index)) > 0
+        cover = hands.matte(frame.index, window.face.image)[y0:y1, x0:x1] if covered else None
+        done = composite(
+            frame.image, drawn.picture, drawn.landmarks, window.face.box, cover, drawn.opacity, drawing.settings,
+            drawing.plan.moments.at(frame.index),
+        )  # fmt: skip
+        frame = replace(frame, image=done.image)
+        part[:] = matte_code(done.matte)
+    if isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or ""):
+        return Finished(
+            _bare(source), source.changed(frame.image, (x, y), part, tags(drawing)), matte, drawn is not None
+        )
+    frame = marked(frame, drawing.label)
+    if drawing.format is None:
+        return Finished(frame, None, matte, drawn is not None)
+    coded = from_rgb(frame.image, drawing.format, tags(drawing))
+    coded.pts, coded.time_base, coded.duration = frame.pts, frame.time_base, frame.duration
+    return Finished(replace(frame, image=NOTHING), coded, matte, drawn is not None)
+
+
+def _bare(source: Stored) -> Frame:
+    """What is known of a frame, without its picture."""
+    clip = source.clip
+    return Frame(NOTHING, source.index, source.pts, clip.time_base, source.picture.duration or 0, clip.colour)
+
+
+def tags(drawing: Drawing) -> Colour:
+    """What encoded frames are tagged with."""
+    clip, format = drawing.clip, drawing.format or ""
+    if not PLANAR.match(format):
+        return replace(clip.colour, matrix=RGB_MATRIX, range=FULL)
+    return coding(clip.colour, clip.width, clip.height)
+
+
+def eight_bit(image: np.ndarray) -> np.ndarray:
+    """A picture of any depth as uint8."""
+    if image.dtype == np.uint8:
+        return image
+    scale = 255 / 65535 if image.dtype == np.uint16 else 255
+    return np.rint(np.clip(image * np.float32(scale), 0, 255)).astype(np.uint8)

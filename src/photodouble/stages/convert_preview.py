@@ -1,0 +1,67 @@
+"""A few frames of a render, soon: to look at settings of compositing."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from photodouble.errors import BadInput
+from photodouble.files import atomic, remove
+from photodouble.media.pictures import write_part
+from photodouble.media.writer import check_folder, picture_name
+from photodouble.provenance import finish
+from photodouble.stages.convert import STAGE, ConvertConfig, mark, prepare, told
+from photodouble.stages.convert_draw import Drawing, finished, one_thread_each
+from photodouble.stages.convert_plan import make_plan
+from photodouble.stages.events import Event, Preview, Progress, Result, Started
+
+
+def run(config: ConvertConfig) -> Iterator[Event]:
+    """Render the frames `config.frames` into the folder `config.output`, as PNG pictures, each of them marked.
+
+    What the whole shot must be known for is looked up where an earlier preview or render left it.
+    The result holds preview (the folder), pictures (their names), model, settings (those that are not the usual ones),
+    frames, faces_drawn and seconds.
+
+    Raises:
+        Refused: consent is missing. BadInput: as `convert.run`, or no frames are named.
+    """
+    began = time.monotonic()
+    if not config.frames:
+        raise BadInput("There are no frames to preview: name some, like --frames 100,250-260.")
+    ready = prepare(config)
+    clip, folder = ready.clip, Path(config.output)
+    check_folder(folder, clip, "png")
+    plan = yield from make_plan(ready.project, config.plate, config.source, config.target, ready.wanted, clip)
+    drawing = Drawing(clip, plan, ready.generator, config.settings, None, ready.label)
+    total = sum(map(len, ready.ranges or ()))
+    yield Started(STAGE, {"frames": total, "model": config.model})
+    unsigned = ready.project.plate(clip.path) / "preview"
+    names: list[str] = []
+    drawn = 0
+    try:
+        with one_thread_each(), atomic(unsigned) as part:
+            part.mkdir()
+            for some in ready.ranges or ():
+                for done in finished(drawing, some.start, some.stop, max(some.stop, 1)):
+                    names.append(picture_name(clip, done.frame.index, ".png"))
+                    write_part(part / names[-1], done.frame.image, folder / names[-1])
+                    drawn += done.drawn
+                    yield Progress(STAGE, len(names), total, "frames")
+        if not names:
+            raise BadInput(f"{config.plate} has none of the frames {config.frames}: name others.")
+        finish(unsigned, folder, mark(ready.records, folder, config.plate, ready.generator.model_digest))
+    finally:
+        remove(unsigned)
+    yield Preview(STAGE, folder)
+    yield Result(
+        STAGE,
+        {
+            "preview": str(folder),
+            "pictures": names,
+            "model": config.model,
+            "settings": told(config),
+            "frames": len(names),
+            "faces_drawn": drawn,
+            "seconds": time.monotonic() - began,
+        },
+    )
