@@ -10,7 +10,10 @@ from photodouble.compositing.look import SIGMAS, bands
 TILE = 512
 """Side of the noise tiles, pixels; a larger face sees them repeated."""
 
-SEED = 20170412
+SEED, PAD = 20170412, 32
+SIZES = (0.0, 0.5, 0.7, 1.0, 1.5, 2.5)
+"""Sizes of grain that are mixed: sigmas of the blurs of white noise, pixels."""
+
 CORE, SOFTEST = 4.0, 0.25
 """A face with more fine structure on flat skin than the plate: what is smaller than `CORE` of its standard deviations
 is weakened, to `SOFTEST` at most, so that features stay."""
@@ -38,9 +41,8 @@ def match_grain(
     if not amount or not np.isfinite(own + wanted).all():
         return grey
     grey = _cored(grey, fine, own, wanted, amount)
-    power = np.maximum(np.linalg.solve(_response(), np.maximum(wanted - own, 0)), 0)
-    offsets = np.random.default_rng([SEED, index]).integers(0, TILE, (len(SIGMAS), 2))
-    for tile, variance, (y, x) in zip(_tiles(), power, offsets.tolist(), strict=True):
+    offsets = np.random.default_rng([SEED, index]).integers(0, TILE, (len(SIZES), 2))
+    for tile, variance, (y, x) in zip(_tiles(), _powers(wanted - own), offsets.tolist(), strict=True):
         if variance > 1e-3:
             grey = cv2.scaleAdd(_cut(tile, y, x, grey.shape), amount * float(np.sqrt(variance)), grey)
     return grey
@@ -67,20 +69,39 @@ def _cut(tile: np.ndarray, y: int, x: int, shape: tuple[int, ...]) -> np.ndarray
     return tile[np.ix_((y + np.arange(shape[0])) % len(tile), (x + np.arange(shape[1])) % len(tile))]
 
 
+def _powers(missing: np.ndarray) -> np.ndarray:
+    """Variance of each tile of noise, of which at most two neighbours are used, so that they have the missing power."""
+    powers, missing = np.zeros(len(SIZES)), np.maximum(missing, 0)
+    response = _response()
+    if not missing.any():
+        return powers
+    k = int(np.searchsorted(response[1] / response[0], missing[1] / max(missing[0], 1e-9)))
+    if 0 < k < len(SIZES):
+        powers[k - 1 : k + 1] = np.maximum(np.linalg.solve(response[:, k - 1 : k + 1], missing), 0)
+    else:  # finer or coarser than any: its power as a whole
+        k = min(k, len(SIZES) - 1)
+        powers[k] = missing.sum() / response[:, k].sum()
+    return powers
+
+
 @cache
 def _tiles() -> list[np.ndarray]:
-    """Noise of variance 1 for each band, TILE x TILE float32, without a seam."""
+    """Noise of variance 1 and of each size, TILE x TILE float32, without a seam."""
     random = np.random.default_rng(SEED)
     tiles = []
-    for k in range(len(SIGMAS)):
-        white = np.pad(random.standard_normal((TILE, TILE)).astype(np.float32), 32, mode="wrap")
-        band = bands(white)[k][32:-32, 32:-32]
-        tiles.append(band / band.std())
+    for sigma in SIZES:
+        white = random.standard_normal((TILE, TILE)).astype(np.float32)
+        tile = cv2.GaussianBlur(_wrapped(white), (0, 0), sigma)[PAD:-PAD, PAD:-PAD] if sigma else white
+        tiles.append(tile / tile.std())
     return tiles
 
 
 @cache
 def _response() -> np.ndarray:
-    """(bands, bands): variance in band i of the noise tile j."""
-    parts = [bands(np.pad(tile, 32, mode="wrap")) for tile in _tiles()]
-    return np.array([[float(np.var(parts_[i][32:-32, 32:-32])) for parts_ in parts] for i in range(len(SIGMAS))])
+    """(2, sizes): variance in each band of each tile."""
+    parts = [bands(_wrapped(tile)) for tile in _tiles()]
+    return np.array([[part[i][PAD:-PAD, PAD:-PAD].var(dtype=np.float64) for part in parts] for i in range(len(SIGMAS))])
+
+
+def _wrapped(tile: np.ndarray) -> np.ndarray:
+    return np.pad(tile, PAD, mode="wrap")

@@ -26,8 +26,9 @@ class Quality:
             time (seconds), box (n, 4: the plate's face), presence (0..1, of the face in the output),
             similarity_wanted, similarity_replaced, landmark_error, expression_error, gaze_error, pose_error,
             and pairs *_output, *_plate of blendshapes (n, 52), gaze (n, 2, 2), pose (n, 3), sharpness, jitter, flow,
-            edge; grain_output, grain_plate (n, 3: see `grain`); eyes_shut (1 where one of the plate's eyes is); outside_largest, outside_mean, label_largest
-            (8-bit levels). The two similarities of a longer clip are known of every second, third ... frame only.
+            edge, grain (n, 3: see `grain`); eyes_shut (1 where one of the plate's eyes is); outside_largest,
+            outside_mean, label_largest (8-bit levels). The two similarities of a longer clip are known of every second,
+            third ... frame only.
     """
 
     summary: dict[str, Figure] = field(default_factory=dict)

@@ -179,6 +179,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         model=config.model,
         codec=codec,
         matte=matte,
+        hands=plan.files.hands,
         source=str(clip.path),
         label_box=label_region(clip.width, clip.height) if ready.label else None,
         settings=told(config),
