@@ -84,7 +84,8 @@ def summarise(frames: dict[str, np.ndarray]) -> dict[str, Figure]:
         sharp = f["sharpness_output"] / np.where(f["sharpness_plate"] > 0, f["sharpness_plate"], np.nan)
     open_eyes = np.where(f["eyes_shut"][:, None, None] > 0, np.nan, 1.0)
     warped = metrics.ratio_of_medians(f["flow_output"], f["flow_plate"])
-    grain = metrics.grain_ratios(f["grain_output"], f["grain_plate"])
+    unknown = np.full((len(face), 1), np.nan)  # figures that were kept before grain was one
+    grain = metrics.grain_ratios(f.get("grain_output", unknown), f.get("grain_plate", unknown))
     figures: dict[str, float] = {
         "similarity_wanted": _mean(f["similarity_wanted"]),
         "similarity_replaced": _mean(f["similarity_replaced"]),
