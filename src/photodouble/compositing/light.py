@@ -15,7 +15,7 @@ DARK = 102.0
 FLOOR = 6.0
 """Levels added before a logarithm is taken, or the noise of black would count as light."""
 
-ALONG, FLAT, FADE = 0.05, 0.055, 0.14
+ALONG, FLAT, FADE = 0.05, 0.05, 0.13
 """Correction at the matte's edge: blur along it, depth down to which all of it is given, and at which none is left, in
 parts of the face's width."""
 

@@ -35,7 +35,7 @@ class Settings:
     """
 
     matte_grow: float = 0.0
-    matte_softness: float = 0.08
+    matte_softness: float = 0.075
     blend_width: float = 0.06
     colour: float = 1.0
     sharpness: float = 1.0

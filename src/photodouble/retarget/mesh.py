@@ -41,8 +41,9 @@ SHOWN = {
 }
 """Blendshapes that a part of the face shows: they tell a frown from a low brow, which its shape alone does not."""
 
-STAY = {"face": 0.6, "eyes": 0.6, "mouth": 0.6}
-"""Price of changing from one picture to another, beside that of not fitting."""
+STAY = {"face": 3.0, "eyes": 0.6, "mouth": 1.5}
+"""Price of changing from one picture to another, beside that of not fitting. What the face shows beyond its shape is
+skin, and a change of it flickers; eyes must follow the gaze."""
 
 KEEP = 1.15
 """How much of the wanted person's proportions is taken; a little above 1 reads more like the person."""
