@@ -289,8 +289,9 @@ def _composited(source: Source, window: _Window | None, drawn: Drawn | None, dra
         covered = len(hands.rows(frame.index)) > 0
         cover = hands.matte(frame.index, window.face.image)[y0:y1, x0:x1] if covered else None
         done = composite(
-            frame.image, drawn.picture, drawn.landmarks, window.face.box, cover, drawn.opacity, drawing.settings
-        )
+            frame.image, drawn.picture, drawn.landmarks, window.face.box, cover, drawn.opacity, drawing.settings,
+            drawing.plan.moments.at(frame.index),
+        )  # fmt: skip
         frame = replace(frame, image=done.image)
         part[:] = matte_code(done.matte)
     if isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or ""):
