@@ -124,7 +124,8 @@ class Ready:
 def run(config: ConvertConfig) -> Iterator[Event]:
     """Render the plate.
 
-    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn, film_sha256 and seconds.
+    The result holds output, matte, model, codec, frames, frames_with_face, faces_drawn, film_sha256, watermark
+    (the identifier in it, six hexadecimal digits) and seconds.
     `film_sha256` is of the film before its manifest, whose salts and identifiers are new in each signature, is put in
     (of a folder of pictures: of their names and digests): the same for the same command, however often it was killed.
 
@@ -241,6 +242,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             "frames_with_face": len(plan.shot.rows),
             "faces_drawn": sum(chunk.drawn for chunk in chunks),
             "film_sha256": film,
+            "watermark": f"{ready.watermark:06x}",
             "seconds": seconds,
         },
     )
@@ -396,7 +398,8 @@ def mark(ready: Ready, config: ConvertConfig, output: Path) -> Marking:
     unique = dict.fromkeys(digest(record) for record in ready.records.values())
     basis = next(iter(ready.records.values())).basis
     marking = Marking(output.name, basis, list(unique), ready.generator.model_digest, plate=config.plate)
-    return replace(with_field(marking, config.label, output, ready.project.root), watermark=ready.watermark)
+    marking = with_field(marking, config.label, output, ready.project.root)
+    return replace(marking, watermark=ready.watermark)
 
 
 def _told(record: ConsentRecord) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             for some in ready.ranges or ():
                 for done in finished(drawing, some.start, some.stop, max(some.stop, 1)):
                     names.append(picture_name(clip, done.frame.index, ".png"))
-                    write_part(part / names[-1], done.frame.image, folder / names[-1])
+                    write_part(part / names[-1], done.frame.image, unsigned / names[-1])
                     drawn += done.drawn
                     yield Progress(STAGE, len(names), total, "frames")
         if not names:
