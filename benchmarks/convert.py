@@ -124,7 +124,7 @@ def recode(clip: Clip, path: Path) -> None:
         stream = video_stream(container, clip, "h264", pixel_format("h264", clip))
         tags = Colour(*stream_tags(stream))
         for stored in stored_frames(clip):
-            container.mux(stream.encode(stored.copied(tags)))
+            container.mux(stream.encode(stored.copied("yuv420p", tags)))
         container.mux(stream.encode(None))
 
 

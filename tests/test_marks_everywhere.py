@@ -35,8 +35,18 @@ MARKING = Marking("shot", "synthetic", ["ab" * 32])
 OUTPUTS = {"output", "matte"}
 """Names of a config's fields under which an output appears."""
 
-MAKES = {"ClipWriter", "VideoSink", "MatteWriter", "write_picture", "write_part", "imwrite", "imencode", "VideoWriter"}
-MAKES |= {"ImageOutput", "open_output"}
+MAKES = {
+    "ClipWriter",
+    "VideoSink",
+    "MatteWriter",
+    "write_picture",
+    "write_part",
+    "write_frame",
+    "imwrite",
+    "imencode",
+    "VideoWriter",
+}
+MAKES |= {"ImageOutput", "open_output", "write_frame", "clip_pieces", "join_clip", "copy_mattes"}
 WRITES = MAKES | {
     "write_bytes",
     "write_text",
@@ -60,6 +70,7 @@ NOT_RENDERS = {
 
 PICTURES = {
     "stages/convert_chunks.py": "chunks, which go through finish once they are joined; mattes, grey, in the project",
+    "stages/convert.py": "joins them; all of it goes through finish, but the mattes that stay in the project",
     "stages/convert_preview.py": "go through finish together",
     "consent/binding.py": "pictures of a person's footage, nothing altered, in the project",
     "training/engine.py": "previews inside the project's model folder",

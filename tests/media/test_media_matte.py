@@ -39,8 +39,8 @@ def test_nothing_remains_after_an_exception(record, tmp_path) -> None:
     before = sorted(tmp_path.iterdir())
     with pytest.raises(BadInput, match=r"frame 0 .* plate's size"), MatteWriter(tmp_path / "m.mkv", plate) as writer:
         writer.write(np.zeros((4, 4), np.float32), next(plate.frames()))
-    with pytest.raises(BadInput, match=r"ends in \.mkv"):
-        MatteWriter(tmp_path / "m.mp4", plate)
+    with pytest.raises(BadInput, match=r"ends in \.mkv, \.mov or \.mp4"):
+        MatteWriter(tmp_path / "m.avi", plate)
     with pytest.raises(BadInput, match="does not exist"), MatteWriter(tmp_path / "no" / "m.mkv", plate):
         pass
     assert sorted(tmp_path.iterdir()) == before

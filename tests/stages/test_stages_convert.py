@@ -223,7 +223,7 @@ def test_without_consent_nothing_is_done(tmp_path, plate, ready):
         ({"output": Path("{tmp}/out.avi")}, "use .mp4"),
         ({"output": Path("{tmp}/out.mp4"), "codec": "ffv1"}, "ffv1"),
         ({"output": Path("{tmp}/out.mp4"), "matte": Path("{tmp}/missing/m.mkv")}, "does not exist"),
-        ({"output": Path("{tmp}/out.mp4"), "matte": Path("{tmp}/m.mp4")}, "ends in .mkv"),
+        ({"output": Path("{tmp}/out.mp4"), "matte": Path("{tmp}/m.avi")}, "ends in .mkv"),
         ({"output": Path("{tmp}/out.mkv"), "matte": Path("{tmp}/out.mkv")}, "is the output itself"),
         ({"output": Path("{tmp}/out.mp4"), "model": "nobody"}, "nobody"),
         ({"output": Path("{tmp}/out.mp4"), "target": "grace"}, "grace"),

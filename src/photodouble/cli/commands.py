@@ -135,6 +135,8 @@ def swap(
     matte: o.Matte = None,
     label: o.VisibleLabel = None,
     label_text: o.LabelText = None,
+    ocio: o.Ocio = None,
+    colour_space: o.ColourSpace = "",
     as_json: o.AsJson = False,
 ) -> None:
     """Put a person's face on a plate in one go: extract, train, convert, report."""
@@ -153,6 +155,7 @@ def swap(
         matte=matte,
         label=label.value if label else None,
         label_text=label_text,
+        space=stage.Space(colour_space, ocio),
     )
     finish(stage.run(config), as_json)
 
@@ -295,6 +298,8 @@ def extract(
     reference: o.Likeness = None,
     detector: o.Detector = "yunet",
     every_frame: o.EveryFrame = False,
+    ocio: o.Ocio = None,
+    colour_space: o.ColourSpace = "",
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -308,6 +313,7 @@ def extract(
         reference=reference,
         detector=detector,
         every_frame=every_frame,
+        space=stage.Space(colour_space, ocio),
     )
     finish(stage.run(config), as_json)
 
@@ -418,6 +424,9 @@ def convert(
     sharpness: o.Sharpness = None,
     grain: o.Grain = None,
     opacity: o.Opacity = None,
+    shots: o.Shots = None,
+    ocio: o.Ocio = None,
+    colour_space: o.ColourSpace = "",
     project: o.ProjectFolder = HERE,
     as_json: o.AsJson = False,
 ) -> None:
@@ -452,6 +461,8 @@ def convert(
         jobs=jobs,
         settings=chosen(project, preset, changes, save_preset),
         frames=frames,
+        shots=shots,
+        space=stage.Space(colour_space, ocio),
     )
     finish(convert_preview.run(config) if preview else stage.run(config), as_json)
 

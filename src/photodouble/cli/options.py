@@ -20,15 +20,18 @@ class Basis(StrEnum):
 
 
 class Codec(StrEnum):
-    """How pictures are written: the first four in videos, the others in folders of pictures."""
+    """How pictures are written: the first five in videos, the others in folders of pictures."""
 
     H264 = "h264"
     HEVC = "hevc"
     PRORES = "prores"
+    PRORES4444 = "prores4444"
     FFV1 = "ffv1"
     PNG = "png"
     TIFF = "tiff"
     JPEG = "jpeg"
+    EXR = "exr"
+    DPX = "dpx"
 
 
 class Label(StrEnum):
@@ -88,7 +91,8 @@ Jobs = Annotated[
     int, typer.Option("--jobs", metavar="N", min=1, help="Processes that render side by side; each loads the model.")
 ]
 Frames = Annotated[
-    str | None, typer.Option("--frames", metavar="LIST", help="Only these get a face: 100,250-260, counted from 0.")
+    str | None,
+    typer.Option("--frames", metavar="LIST", help="Only these get a face: 100,250-260, as the plate counts."),
 ]
 PreviewFolder = Annotated[
     Path | None, typer.Option("--preview", metavar="DIR", help="Render only --frames, as pictures in this folder.")
@@ -120,6 +124,17 @@ Opacity = _setting("--opacity", "Of the face, 0 to 1 (1).")
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),
+]
+Shots = Annotated[
+    Path | None,
+    typer.Option("--shots", metavar="FILE", help="An OpenTimelineIO or EDL file: only its shots of the plate."),
+]
+Ocio = Annotated[
+    Path | None,
+    typer.Option("--ocio", metavar="FILE", envvar="OCIO", help="OpenColorIO config that explains colour spaces."),
+]
+ColourSpace = Annotated[
+    str, typer.Option("--colour-space", metavar="NAME", help="Of the footage; default: what its files say.")
 ]
 
 From = Annotated[str, typer.Option("--from", metavar="NAME", help="Identity in the plate: the double.")]

@@ -14,6 +14,8 @@ from photodouble.compositing.moment import ALONE, Moment
 from photodouble.compositing.motion import match_motion
 from photodouble.compositing.settings import USUAL, Settings
 from photodouble.faces.topology import OVAL
+from photodouble.media import Colour
+from photodouble.media.viewing import add_change, needs_view, to_display
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 
@@ -25,7 +27,7 @@ class Composited:
     Attributes:
         image: the finished picture, of the plate's dtype.
         matte: H x W float32: 0 where no pixel was changed.
-        face: h x w x 3 float32 RGB 0..255: the face as it went into the blend, in the plate's light, unblended.
+        face: h x w x 3 float32, 0..255 of the plate's view: the face as it went into the blend, in the plate's light.
         box: x0, y0, x1, y1 of `face` in the picture.
     """
 
@@ -53,12 +55,14 @@ def composite(
     cover: np.ndarray | None = None,
     opacity: np.ndarray | None = None,
     settings: Settings = USUAL,
+    colour: Colour = Colour(),  # noqa: B008 (frozen)
     moment: Moment = ALONE,
 ) -> Composited:
     """Blend a drawn face into the plate. The result depends on nothing but the arguments.
 
     The face is worked on in 0..255 and reaches the plate as a difference: pixels outside the matte are the plate's own
-    bits, whatever their type, and a float plate's values above white stay.
+    bits, whatever their type, and a float plate's values above white stay. A linear, PQ or HLG plate is worked on as a
+    screen shows it.
 
     Args:
         image: the plate's frame, H x W x 3 uint8, uint16 or float32 (1.0 is white).
@@ -68,14 +72,19 @@ def composite(
         cover: h x w float32, 1 where something is in front of the face.
         opacity: h x w float32 0..1, multiplies the matte.
         settings: of the compositor.
+        colour: what the plate's values mean.
         moment: what the shot says about this frame.
     """
     x0, y0, x1, y1 = box
     white = WHITE.get(image.dtype, 1.0)
-    plate = image[y0:y1, x0:x1].astype(np.float32)
-    if white != 255:
-        plate *= np.float32(255 / white)
-    shown = np.clip(plate, 0, 255) if image.dtype == np.float32 else plate
+    viewed = needs_view(colour)
+    if viewed:
+        plate = shown = to_display(image[y0:y1, x0:x1], colour) * np.float32(255)
+    else:
+        plate = image[y0:y1, x0:x1].astype(np.float32)
+        if white != 255:
+            plate *= np.float32(255 / white)
+        shown = np.clip(plate, 0, 255) if image.dtype == np.float32 else plate
     inside = landmarks - np.array([x0, y0, 0], np.float32)
     mattes = band_mattes(inside, shown.shape[:2], cover, settings)
     if opacity is not None:
@@ -94,7 +103,13 @@ def composite(
     matte = np.zeros(image.shape[:2], np.float32)
     matte[y0:y1, x0:x1] = support
     result = image.copy()
-    cv2.copyTo(_added(plate, shown, change, image.dtype), cv2.inRange(support, 1e-30, 2), result[y0:y1, x0:x1])
+    if viewed:
+        unit = np.float32(1 / 255)
+        after = np.clip((shown + change) * unit, 0, 1)
+        done = add_change(image[y0:y1, x0:x1], shown * unit, after, colour)
+    else:
+        done = _added(plate, shown, change, image.dtype)
+    cv2.copyTo(done, cv2.inRange(support, 1e-30, 2), result[y0:y1, x0:x1])
     return Composited(result, matte, face, box)
 
 

@@ -83,3 +83,14 @@ def to_depth(image: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
     if dtype == np.uint8:
         return cv2.convertScaleAbs(image, alpha=1 / 257)
     return image.astype(np.uint16) * 257
+
+
+def alpha_to_depth(alpha: np.ndarray, dtype: np.dtype | type) -> np.ndarray:
+    """Give alpha the depth `dtype`, 0..1 in floats: it is no light, so without a curve; no copy where it has it."""
+    dtype = np.dtype(dtype)
+    if alpha.dtype == dtype:
+        return alpha
+    part = alpha.astype(np.float32) / (1 if alpha.dtype == np.float32 else np.iinfo(alpha.dtype).max)
+    if dtype == np.float32:
+        return part
+    return np.rint(np.clip(np.nan_to_num(part), 0, 1) * np.iinfo(dtype).max).astype(dtype)

@@ -3,19 +3,20 @@
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import OpenImageIO as oiio  # noqa: N813 (its own short name)
 
 from photodouble.errors import BadInput
-from photodouble.files import atomic, explain
 from photodouble.media.clip import Clip
-from photodouble.media.colour import FULL, LINEAR, RGB_MATRIX, SRGB, to_depth
+from photodouble.media.colour import FULL, LINEAR, RGB_MATRIX, SRGB, alpha_to_depth, to_depth
 from photodouble.media.frame import Colour, Frame
 from photodouble.media.orientation import Orientation, of_exif
+from photodouble.media.spaces import Space, of_name
+from photodouble.media.viewing import eight_bit as viewed
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".exr", ".dpx", ".cin", ".bmp", ".tga", ".webp", ".hdr"}
 SUFFIXES |= {".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".sgi", ".psd"}
@@ -23,12 +24,27 @@ SUFFIXES |= {".jp2", ".j2k", ".jxl", ".ppm", ".pgm", ".pnm", ".sgi", ".psd"}
 _TYPES = {"uint8": oiio.UINT8, "uint16": oiio.UINT16, "float32": oiio.FLOAT}
 
 
-def open_folder(path: Path, rate: Fraction) -> Clip:
+@dataclass(frozen=True)
+class Picture:
+    """One picture as its file stores it, upright.
+
+    Attributes:
+        image: H x W x 3 RGB, uint8, uint16 or float32 (half is read as float32, exactly).
+        alpha: H x W of the same type; None where the file has none.
+        colour: what the file and the user say of its colours.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None
+    colour: Colour
+
+
+def open_folder(path: Path, rate: Fraction, space: Space = Space()) -> Clip:  # noqa: B008 (frozen)
     """See `open_clip`; other files in the folder are passed over."""
     files = [file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")]
     if not files:
         raise BadInput(f"The folder {path} holds no pictures: give one with PNG, JPEG, TIFF or EXR files.")
-    return open_pictures(path, sorted(files, key=natural), rate)
+    return open_pictures(path, sorted(files, key=natural), rate, space)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
@@ -36,19 +52,19 @@ def natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def open_pictures(path: Path, files: Sequence[Path], rate: Fraction) -> Clip:
-    """A clip of the pictures `files`, which must be of one size."""
-    spec = _header(files[0])
+def open_pictures(path: Path, files: Sequence[Path], rate: Fraction, space: Space = Space()) -> Clip:  # noqa: B008
+    """A clip of the pictures `files`, which must be of one size; `rate` counts where they do not say theirs."""
+    spec = header(files[0])
     turned = _orientation(spec)
     size = turned.size(spec.full_width, spec.full_height)
     for file in files[1:]:
-        other = _header(file)
+        other = header(file)
         found = _orientation(other).size(other.full_width, other.full_height)
         if found != size:
             sizes = f"{found[0]}x{found[1]} and not {size[0]}x{size[1]} like {files[0].name}"
             raise BadInput(f"{file} is {sizes}: put pictures of one size into the folder.")
     dtype = _dtype(spec)
-    transfer = LINEAR if dtype == np.float32 else SRGB
+    rate = _rate(spec) or rate
     return Clip(
         path=path,
         kind="pictures",
@@ -57,8 +73,10 @@ def open_pictures(path: Path, files: Sequence[Path], rate: Fraction) -> Clip:
         time_base=1 / rate,
         rate=rate,
         bit_depth={"uint8": 8, "uint16": 16, "float32": 32}[dtype.name],
-        colour=Colour(RGB_MATRIX, 1, transfer, FULL),
+        colour=_colour(spec, dtype, space),
         estimated_frames=len(files),
+        sample_aspect=_aspect(spec),
+        space=space,
         has_alpha=spec.alpha_channel >= 0,
         orientation=turned,
         files=tuple(files),
@@ -68,15 +86,39 @@ def open_pictures(path: Path, files: Sequence[Path], rate: Fraction) -> Clip:
 def frames(clip: Clip, start: int, stop: int | None, eight_bit: bool) -> Iterator[Frame]:
     """See `Clip.frames`."""
     for index, file in list(enumerate(clip.files))[start:stop]:
-        image = read_picture(file)
+        found = read(file)
+        image, alpha = found.image, found.alpha
         if image.shape[:2] != (clip.height, clip.width):
             raise BadInput(f"{file} has changed its size since it was opened: run the same command again.")
-        depth = np.uint8 if eight_bit else {8: np.uint8, 16: np.uint16, 32: np.float32}[clip.bit_depth]
-        yield Frame(to_depth(image, depth), index, index, clip.time_base, 1, clip.colour)
+        if eight_bit:
+            image, alpha = viewed(image, clip.colour), None
+        else:
+            depth = {8: np.uint8, 16: np.uint16, 32: np.float32}[clip.bit_depth]
+            image, alpha = to_depth(image, depth), None if alpha is None else alpha_to_depth(alpha, depth)
+        yield Frame(image, index, index, clip.time_base, 1, clip.colour, alpha)
 
 
 def read_picture(path: Path) -> np.ndarray:
     """Read a picture upright: H x W x 3 RGB, uint8, uint16 or float32 (linear light); an alpha channel is left out.
+
+    Raises:
+        BadInput: it is missing, damaged or not a picture.
+    """
+    return read(path).image
+
+
+def read_view(path: Path, space: Space = Space()) -> np.ndarray:  # noqa: B008 (frozen)
+    """Read a picture upright as an ordinary screen shows it: H x W x 3 uint8 RGB.
+
+    Raises:
+        BadInput: as `read_picture`; or the colour space is unknown.
+    """
+    found = read(path, space)
+    return viewed(found.image, found.colour)
+
+
+def read(path: Path, space: Space = Space()) -> Picture:  # noqa: B008 (frozen)
+    """Read all of a picture.
 
     Raises:
         BadInput: it is missing, damaged or not a picture.
@@ -88,8 +130,13 @@ def read_picture(path: Path) -> np.ndarray:
         pixels = source.read_image(0, 0, 0, spec.nchannels, _TYPES[dtype.name])
         if pixels is None or source.has_error:
             raise _unreadable(path, source.geterror())
-        pixels = np.asarray(pixels, dtype).reshape(spec.height, spec.width, -1)[:, :, _channels(spec)]
-        return np.ascontiguousarray(_orientation(spec).apply(_display(pixels, spec)))
+        pixels = np.asarray(pixels, dtype).reshape(spec.height, spec.width, -1)
+        turned = _orientation(spec)
+        image = np.ascontiguousarray(turned.apply(_display(pixels[:, :, _channels(spec)], spec)))
+        alpha = None
+        if spec.alpha_channel >= 0:
+            alpha = np.ascontiguousarray(turned.apply(_display(pixels[:, :, [spec.alpha_channel] * 3], spec))[:, :, 0])
+        return Picture(image, alpha, _colour(spec, dtype, space))
 
 
 @contextlib.contextmanager
@@ -118,13 +165,36 @@ def _unreadable(path: Path, reason: str) -> BadInput:
     return BadInput(f"{path} is not a picture that can be read ({reason}): export it again as PNG, TIFF or EXR.")
 
 
-def _header(path: Path) -> oiio.ImageSpec:
+def header(path: Path) -> oiio.ImageSpec:
+    """What a picture's file says of it."""
     with _opened(path) as source:
         return oiio.ImageSpec(source.spec())
 
 
 def _orientation(spec: oiio.ImageSpec) -> Orientation:
     return of_exif(spec.get_int_attribute("Orientation", 1))
+
+
+def _colour(spec: oiio.ImageSpec, dtype: np.dtype, space: Space) -> Colour:
+    colour = Colour(RGB_MATRIX, 1, LINEAR if dtype == np.float32 else SRGB, FULL)
+    # 8 bits are made for a screen, whatever photo software calls its colours.
+    name = "" if dtype == np.uint8 else spec.get_string_attribute("oiio:ColorSpace")
+    return of_name(colour, space.name or name, space.config, asked=bool(space.name))
+
+
+def _rate(spec: oiio.ImageSpec) -> Fraction | None:
+    """Frames a second, where the header of an EXR or DPX says it."""
+    exact = spec.getattribute("framesPerSecond")
+    if isinstance(exact, tuple) and len(exact) == 2 and min(exact) > 0:
+        return Fraction(int(exact[0]), int(exact[1]))
+    told = spec.get_float_attribute("dpx:FrameRate", spec.get_float_attribute("dpx:TelevisionFrameRate", 0.0))
+    return Fraction(told).limit_denominator(1001) if 0 < told < 1000 else None
+
+
+def _aspect(spec: oiio.ImageSpec) -> Fraction:
+    told = spec.get_float_attribute("PixelAspectRatio", 1.0)
+    aspect = Fraction(told).limit_denominator(1000) if 0.01 < told < 100 else Fraction(1)
+    return 1 / aspect if _orientation(spec).transpose else aspect
 
 
 def _dtype(spec: oiio.ImageSpec) -> np.dtype:
@@ -153,58 +223,3 @@ def _display(pixels: np.ndarray, spec: oiio.ImageSpec) -> np.ndarray:
     if x1 > x0 and y1 > y0:
         shown[y0:y1, x0:x1] = pixels[y0 - top : y1 - top, x0 - left : x1 - left]
     return shown
-
-
-def write_picture(path: Path, image: np.ndarray) -> None:
-    """Write a picture atomically: .png, .jpg, .tif or .exr.
-
-    Args:
-        image: H x W x 3 RGB or H x W, uint8, uint16 or float32. float32 is linear light: EXR and TIFF keep it, the
-            others get the sRGB curve. JPEG holds 8 bits, PNG and TIFF 16, EXR only float32.
-
-    Raises:
-        BadInput: the folder is missing or read-only, the disk is full, or the suffix names no format to write.
-    """
-    path = Path(path)
-    with atomic(path) as part:
-        write_part(part, image, path)
-
-
-def write_part(part: Path, image: np.ndarray, path: Path) -> None:
-    """Write to `part` what will be `path`; for callers that make the writing atomic themselves."""
-    suffix = path.suffix.lower()
-    if suffix in (".jpg", ".jpeg"):
-        options = [cv2.IMWRITE_JPEG_QUALITY, 97, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-        data = _encoded(suffix, to_depth(image, np.uint8), options)
-    elif suffix == ".png":
-        deep = to_depth(image, np.uint16) if image.dtype == np.float32 else image
-        data = _encoded(suffix, deep, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    elif suffix in (".tif", ".tiff"):
-        return _write_openimageio(part, image, path)
-    elif suffix == ".exr":
-        return _write_openimageio(part, to_depth(image, np.float32), path)
-    else:
-        raise BadInput(f"Cannot write {path}: its suffix names no picture format, use .png, .tif, .jpg or .exr.")
-    try:
-        part.write_bytes(data)
-    except OSError as error:
-        raise explain(error, path) from error
-
-
-def _encoded(suffix: str, image: np.ndarray, options: list[int]) -> bytes:
-    # OpenCV encodes PNG and JPEG in memory; OpenImageIO's writers of these two say nothing of a full disk.
-    swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
-    return cv2.imencode(suffix, swapped, options)[1].tobytes()
-
-
-def _write_openimageio(part: Path, image: np.ndarray, path: Path) -> None:
-    image = np.ascontiguousarray(image if image.ndim == 3 else image[:, :, None])
-    height, width, channels = image.shape
-    spec = oiio.ImageSpec(width, height, channels, _TYPES[image.dtype.name])
-    spec.attribute("compression", "zip")
-    target = oiio.ImageOutput.create(str(part))
-    assert target is not None  # TIFF and EXR are always built in
-    done = target.open(str(part), spec) and target.write_image(image)
-    if not (target.close() and done):
-        reason = " ".join(target.geterror().split()).rstrip(".").replace(str(part), path.name) or "unknown reason"
-        raise BadInput(f"Cannot write {path} ({reason}): check the disk's free space and the folder's permissions.")

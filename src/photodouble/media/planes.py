@@ -8,10 +8,11 @@ import numpy as np
 from av import VideoFrame
 from av.video.format import VideoFormat
 
-from photodouble.media.colour import FULL, rgb_matrix, to_depth, yuv_matrix
+from photodouble.media.colour import FULL, alpha_to_depth, rgb_matrix, to_depth, yuv_matrix
 from photodouble.media.frame import Colour
 
 PLANAR = re.compile(r"yuva?(j?)(420|422|444|440|411|410)p(?:(9|10|12|14|16)le)?$")
+_PLANAR_RGB = re.compile(r"gbra?p(9|10|12|14|16)le$")
 CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "440": (1, 2), "411": (4, 1), "410": (4, 4)}
 
 
@@ -45,9 +46,42 @@ def to_rgb(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool = F
         return _grey(frame, colour, bits, eight_bit)
     if frame.format.is_rgb or name.startswith(("bayer", "xyz")) or name == "pal8":
         return _rgb(frame, bits, eight_bit)
+    return _yuv(planar(frame), colour, eight_bit, centred)
+
+
+def planar(frame: VideoFrame) -> VideoFrame:
+    """A YUV frame whose components lie in planes of their own: itself, or the same samples sorted so."""
+    if PLANAR.match(frame.format.name):
+        return frame
+    bits = depth(frame.format)
+    return frame.reformat(format=f"yuv{subsampling(frame.format)}p" + (f"{bits}le" if bits > 8 else ""))
+
+
+def storable(format: VideoFormat) -> str:
+    """The planar YUV format in which a frame of `format` can be stored sample by sample; "" for others."""
+    if format.is_rgb or len(format.components) < 3 or format.name == "pal8" or format.name.startswith("bayer"):
+        return ""
+    bits = depth(format)
+    name = format.name.replace("yuvj", "yuv")
     if not PLANAR.match(name):
-        frame = frame.reformat(format=f"yuv{subsampling(frame.format)}p" + (f"{bits}le" if bits > 8 else ""))
-    return _yuv(frame, colour, eight_bit, centred)
+        name = f"yuv{subsampling(format)}p" + (f"{bits}le" if bits > 8 else "")
+    match = PLANAR.match(name)
+    return name if match and match[2] in ("420", "422", "444") else ""
+
+
+def alpha_of(frame: VideoFrame) -> np.ndarray | None:
+    """H x W alpha of a decoded frame, uint8 or uint16 (65535 is opaque); None where it has none."""
+    if not has_alpha(frame.format):
+        return None
+    bits = depth(frame.format)
+    if len(frame.planes) == 4 and bits <= 16:
+        alpha = plane(frame, 3, np.uint8 if bits == 8 else np.uint16)
+    else:
+        bits = 8 if bits <= 8 else 16
+        alpha = frame.reformat(format="rgba" if bits == 8 else "rgba64le").to_ndarray()[:, :, 3]
+    if bits in (8, 16):
+        return np.array(alpha)
+    return np.rint(alpha.astype(np.float32) * (65535 / ((1 << bits) - 1))).astype(np.uint16)
 
 
 def plane(frame: VideoFrame, index: int, dtype: type) -> np.ndarray:
@@ -82,12 +116,12 @@ def _rgb(frame: VideoFrame, bits: int, eight_bit: bool) -> np.ndarray:
         if frame.format.name != "gbrpf32le":
             frame = frame.reformat(format="gbrpf32le")
         return to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
-    planar = re.match(r"gbra?p(9|10|12|14|16)le$", frame.format.name)
-    if not planar and frame.format.name != "rgb48le":
+    parted = bool(_PLANAR_RGB.match(frame.format.name))
+    if not parted and frame.format.name != "rgb48le":
         bits = 10 if bits == 10 else 16
         frame = frame.reformat(format=f"gbrp{bits}le")
-        planar = True  # type: ignore[assignment]
-    if planar:
+        parted = True
+    if parted:
         green, blue, red = (plane(frame, index, np.uint16) for index in range(3))
         image = cv2.merge([red, green, blue])
     else:
@@ -131,23 +165,22 @@ def upsample(plane: np.ndarray, steps: tuple[int, int], size: tuple[int, int], c
     return plane[:height, :width]
 
 
-def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
+def from_rgb(image: np.ndarray, format: str, colour: Colour, alpha: np.ndarray | None = None) -> VideoFrame:
     """An FFmpeg frame of `format` from H x W x 3 RGB (uint8, uint16, or float32 in linear light).
 
     Args:
-        format: yuv420p, yuv422p, yuv444p (or those with 10le, 12le), bgr0, gbrp16le.
+        format: yuv420p, yuv422p, yuv444p and yuva... (8 to 16 bits), bgr0, bgra, gbrp..le and gbrap..le.
         colour: the matrix, range and tags that the frame gets; ignored by RGB formats.
+        alpha: H x W of the image's type for formats that hold one; None: opaque.
     """
     match = PLANAR.match(format)
-    bits = int(match[3] or 8) if match else 16 if format.endswith("16le") else 8
+    deep = bool(match[3]) if match else format.endswith("le")
     if image.dtype == np.float32:
-        image = to_depth(image, np.uint16 if bits > 8 else np.uint8)
+        image = to_depth(image, np.uint16 if deep else np.uint8)
     if not match:
-        image = np.ascontiguousarray(to_depth(image, np.uint16 if bits > 8 else np.uint8))
-        if bits > 8:
-            return tagged(VideoFrame.from_ndarray(image, format=format), colour)
-        return tagged(VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format), colour)
+        return tagged(_from_rgb_to_rgb(image, format, alpha), colour)
     height, width = image.shape[:2]
+    bits, steps = int(match[3] or 8), CHROMA_STEPS[match[2]]
     white = float(np.iinfo(image.dtype).max)
     if image.dtype == np.uint8 and bits > 8:
         image = image.astype(np.uint16)
@@ -158,9 +191,37 @@ def from_rgb(image: np.ndarray, format: str, colour: Colour) -> VideoFrame:
         code = np.minimum(code, (1 << bits) - 1)
     frame = VideoFrame(width, height, format)
     for index, samples in enumerate(cv2.split(code)):
-        stored = downsample(samples, CHROMA_STEPS[match[2]]) if index else samples
-        plane(frame, index, code.dtype.type)[:] = stored
+        plane(frame, index, code.dtype.type)[:] = downsample(samples, steps) if index else samples
+    if "yuva" in format:
+        _fill_alpha(frame, 3, alpha, bits)
     return tagged(frame, colour)
+
+
+def _from_rgb_to_rgb(image: np.ndarray, format: str, alpha: np.ndarray | None) -> VideoFrame:
+    match = _PLANAR_RGB.match(format)
+    image = np.ascontiguousarray(to_depth(image, np.uint16 if match else np.uint8))
+    if match:
+        bits, top = int(match[1]), (1 << int(match[1])) - 1
+        frame = VideoFrame(image.shape[1], image.shape[0], format)
+        for index, channel in enumerate((1, 2, 0)):
+            values = image[:, :, channel]
+            plane(frame, index, np.uint16)[:] = values if bits == 16 else np.rint(values * np.float32(top / 65535))
+        if "gbrap" in format:
+            _fill_alpha(frame, 3, alpha, bits)
+        return frame
+    if format == "bgra":
+        opaque = np.full(image.shape[:2], 255, np.uint8) if alpha is None else alpha_to_depth(alpha, np.uint8)
+        layers = cv2.merge([*cv2.split(image)[::-1], opaque])
+        return VideoFrame.from_ndarray(cast(Any, layers), format=format)
+    return VideoFrame.from_numpy_buffer(image, format="rgb24").reformat(format=format)
+
+
+def _fill_alpha(frame: VideoFrame, index: int, alpha: np.ndarray | None, bits: int) -> None:
+    top = (1 << bits) - 1
+    code: np.ndarray | int = top
+    if alpha is not None:
+        code = np.rint(alpha_to_depth(alpha, np.float32) * top)
+    plane(frame, index, np.uint8 if bits == 8 else np.uint16)[:] = code
 
 
 def tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
@@ -172,8 +233,11 @@ def tagged(frame: VideoFrame, colour: Colour) -> VideoFrame:
 
 
 def downsample(plane: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
-    """The reverse of `upsample` with chroma on the left luma sample; both sizes must be even where halved."""
+    """The reverse of `upsample` with chroma on the left luma sample; odd sizes are halved upwards."""
     wide, high = steps
+    odd = (plane.shape[0] % high, plane.shape[1] % wide)
+    if any(odd):
+        plane = cv2.copyMakeBorder(plane, 0, odd[0], 0, odd[1], cv2.BORDER_REPLICATE)
     if high == 2:
         plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
     if wide == 2:

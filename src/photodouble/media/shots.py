@@ -1,44 +1,213 @@
-"""Which frames of a clip are meant."""
+"""Which frames of a plate are meant: lists of frames, and the editing's shot lists (OpenTimelineIO, CMX 3600 EDL)."""
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import av
 
 from photodouble.errors import BadInput
+from photodouble.media.clip import Clip
+from photodouble.media.pictures import header
+from photodouble.media.sequence import is_pattern, number_of
 
-_ITEM = re.compile(r"(\d+)(?:-(\d+))?$")
+TIMELINES = (".otio", ".otioz", ".otiod")
+
+_TIMECODE = re.compile(r"(\d\d):(\d\d):(\d\d)([:;.,])(\d\d)$")
+# Event, reel, track, transition (with its length), source in and out, record in and out.
+_EVENT = re.compile(
+    r"\s*(\d{1,6})\s+(\S+)\s+(\S+)\s+(C|D|W\d+|K\s?[BO]?)\s*(\d{3})?\s+"
+    r"(\d\d:\d\d:\d\d[:;.,]\d\d)\s+(\d\d:\d\d:\d\d[:;.,]\d\d)\s+(\d\d:\d\d:\d\d[:;.,]\d\d)\s+(\d\d:\d\d:\d\d[:;.,]\d\d)"
+)
+_NAME = re.compile(r"\*?\s*(FROM CLIP NAME|SOURCE FILE|FROM CLIP IS A STILL|TO CLIP NAME)\s*:\s*(.+?)\s*$", re.I)
 
 
-def parse_frames(text: str, total: int) -> list[range]:
-    """Read frames like "100,250-260": numbers from 0, ranges with both ends, in any order.
+def parse_frames(text: str, total: int, numbers: Sequence[int] = ()) -> list[range]:
+    """Frames listed like "100,250-260": their indices, in order, without overlaps.
 
     Args:
-        total: how many frames the clip has, as far as is known; 0 for unknown.
-
-    Returns:
-        Ranges in the order of frames that neither touch nor overlap.
+        total: frames of the plate.
+        numbers: the frame numbers of its pictures in their order; without them, or where they do not rise, the first
+            frame is 0.
 
     Raises:
-        BadInput: it is something else, a range goes backwards, or a frame lies beyond the clip's end.
+        BadInput: the list cannot be read, or it names a frame that the plate has not.
     """
+    if not numbers or any(a >= b for a, b in pairwise(numbers)):
+        numbers = range(total)
+    first, last = min(numbers, default=0), max(numbers, default=-1)
     found = []
-    for item in text.split(","):
-        match = _ITEM.match(item.strip())
-        if match is None:
-            raise BadInput(f"Cannot read the frames {text!r}: give numbers and ranges like 100,250-260.")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if last < first:
-            raise BadInput(f"The range {first}-{last} goes backwards: give the first frame first.")
-        if total and last >= total:
-            raise BadInput(f"There is no frame {last}: the clip's last one is {total - 1}.")
-        found.append(range(first, last + 1))
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        if not match:
+            raise BadInput(
+                f"'{part.strip()}' in the frames '{text}' is no frame or range: write them like 100,250-260."
+            )
+        start, stop = int(match[1]), int(match[2] or match[1])
+        if stop < start:
+            raise BadInput(f"The range {part.strip()} in the frames '{text}' runs backwards: write {stop}-{start}.")
+        if start < first or stop > last:
+            raise BadInput(f"The frames '{text}' go beyond the plate, which has the frames {first} to {last}.")
+        found.append(range(bisect_left(numbers, start), bisect_right(numbers, stop)))
     return merged(found)
 
 
-def merged(ranges: list[range]) -> list[range]:
-    """The same frames as ranges in order that neither touch nor overlap."""
+def merged(ranges: Sequence[range]) -> list[range]:
+    """The same numbers as ranges in order that do not touch."""
     result: list[range] = []
-    for item in sorted(ranges, key=lambda one: one.start):
-        if result and item.start <= result[-1].stop:
-            result[-1] = range(result[-1].start, max(result[-1].stop, item.stop))
-        elif len(item):
-            result.append(item)
+    for part in sorted((part for part in ranges if len(part)), key=lambda part: part.start):
+        if result and part.start <= result[-1].stop:
+            result[-1] = range(result[-1].start, max(result[-1].stop, part.stop))
+        else:
+            result.append(part)
     return result
+
+
+def read_shots(path: Path, clip: Clip) -> list[range]:
+    """The frames of a plate that an editing's list uses, by index, in order and without overlaps.
+
+    A timeline's clip is of this plate if its media's file (or, without one, its name) has the plate's file name; an
+    EDL's event if its clip name or reel has it. In a list that names no media at all, every event is taken. Source
+    times count from the plate's own timecode, where its file has one, else from 0.
+
+    Args:
+        path: .otio, .otioz or .otiod (OpenTimelineIO), or .edl (CMX 3600).
+
+    Raises:
+        BadInput: the file cannot be read, or none of its shots is of this plate.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BadInput(f"There is no shot list {path}: check the name.")
+    if path.suffix.lower() in TIMELINES:
+        found = _from_timeline(path, clip)
+    elif path.suffix.lower() == ".edl":
+        found = _from_edl(path, clip)
+    else:
+        raise BadInput(f"{path} is no shot list: give an OpenTimelineIO file (.otio) or a CMX 3600 EDL (.edl).")
+    total = clip.count()
+    inside = merged([range(max(part.start, 0), min(part.stop, total)) for part in found])
+    if not found:
+        raise BadInput(f"No shot in {path} is of the plate {clip.path.name}: check the names of its media.")
+    if not inside:
+        first = found[0]
+        raise BadInput(
+            f"The shots of {clip.path.name} in {path} lie outside of it (frames {first.start} to {first.stop - 1} of "
+            f"{total}): check the plate's timecode."
+        )
+    return inside
+
+
+def first_frame(clip: Clip) -> int:
+    """The plate's own start timecode as a number of frames; 0 where its file has none."""
+    rate = round(clip.rate)
+    if clip.kind == "pictures":
+        spec = header(clip.files[0])
+        told = spec.get_string_attribute("smpte:TimeCode") or spec.get_string_attribute("timecode")
+        return _frames(told, rate) if told and _TIMECODE.match(told) else 0
+    with av.open(f"file:{clip.path}", metadata_errors="replace") as container:
+        tags = [container.metadata, *(stream.metadata for stream in container.streams)]
+    told = next((tag["timecode"] for tag in tags if _TIMECODE.match(tag.get("timecode", ""))), "")
+    return _frames(told, rate) if told else 0
+
+
+def _frames(timecode: str, rate: int) -> int:
+    """Frames since 00:00:00:00; a ";" before the frames says drop frame (SMPTE ST 12-1, section 5.2)."""
+    match = _TIMECODE.match(timecode)
+    assert match
+    hours, minutes, seconds, frames = (int(match[index]) for index in (1, 2, 3, 5))
+    count = (hours * 3600 + minutes * 60 + seconds) * rate + frames
+    if match[4] in ";," and rate % 30 == 0:
+        passed = hours * 60 + minutes
+        count -= (passed - passed // 10) * 2 * (rate // 30)
+    return count
+
+
+def _named(clip: Clip) -> set[str]:
+    """Names under which an editing program may know the plate, in lower case."""
+    names = {clip.path.name, clip.path.stem}
+    if clip.kind == "pictures":
+        names |= {clip.files[0].name, clip.files[0].stem}
+        if (number_of(clip.files[0])) is not None:
+            names.add(re.sub(r"[._-]?\d+$", "", clip.files[0].stem))
+        if is_pattern(clip.path):
+            names.add(re.sub(r"[._-]?(#+|%0?\d*d)$", "", clip.path.stem))
+    return {name.lower() for name in names if name}
+
+
+def _is_plate(name: str, known: set[str]) -> bool:
+    """Whether a media's name or path is the plate's; a sequence's name may bear its range: name.[1001-1048].exr."""
+    name = re.split(r"[\\/]", unquote(urlparse(name).path or name))[-1].strip().lower()
+    short = re.sub(r"[._]?(\[\d+-\d+\]|#+|%0?\d*d)(?=\.|$)", "", name)
+    stem = name.rpartition(".")[0]
+    return bool({name, stem, short, short.rpartition(".")[0]} & known - {""})
+
+
+def _from_edl(path: Path, clip: Clip) -> list[range]:
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise BadInput(f"Cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
+    rate, known, start = round(clip.rate), _named(clip), first_frame(clip)
+    events: list[tuple[list[str], range]] = []
+    named = False
+    for line in text.splitlines():
+        event, name = _EVENT.match(line), _NAME.match(line)
+        # A, A2, AA: sound; V, B, AA/V have pictures
+        if event and ("V" in event[3].upper() or event[3][0] not in "Aa"):
+            times = _frames(event[6], rate) - start, _frames(event[7], rate) - start
+            events.append(([event[2]], range(*times)))
+        elif name and events:
+            events[-1][0].append(name[2])
+            named = True
+    if not events:
+        raise BadInput(f"{path} holds no event of a CMX 3600 EDL: export it again.")
+    if not named and all(names[0].upper() in ("AX", "BL") or names[0].isdecimal() for names, _ in events):
+        return [part for names, part in events if names[0].upper() != "BL"]
+    return [part for names, part in events if any(_is_plate(name, known) for name in names)]
+
+
+def _from_timeline(path: Path, clip: Clip) -> list[range]:
+    import opentimelineio as otio
+
+    try:
+        timeline: Any = otio.adapters.read_from_file(str(path))
+        cuts = list(timeline.find_clips())
+    except Exception as error:  # its adapters raise whatever their parsers do
+        reason = " ".join(str(error).split()).rstrip(".")[:120] or type(error).__name__
+        raise BadInput(f"{path} is no timeline that OpenTimelineIO can read ({reason}): export it again.") from error
+    known, own = _named(clip), first_frame(clip)
+    found = []
+    for cut in cuts:
+        media = cut.media_reference
+        told = [getattr(media, "target_url", ""), getattr(media, "name", "")]
+        if hasattr(media, "name_prefix"):
+            told.append(f"{media.name_prefix}{media.start_frame:04d}{media.name_suffix}")
+            told.append(re.sub(r"[._-]$", "", media.name_prefix))
+        told = [name for name in told if name] or [cut.name]
+        if not any(_is_plate(name, known) for name in told):
+            continue
+        available = getattr(media, "available_range", None)
+        part = cut.source_range or available
+        if part is None:
+            found.append(range(0, clip.count()))
+            continue
+        # The media begins where its available range does; a list without one counts from the plate's timecode.
+        begins = _at(available.start_time, clip.rate) if available is not None else own
+        start, length = _at(part.start_time, clip.rate), _at(part.duration, clip.rate)
+        # Many programs leave the plate's timecode out.
+        begins = 0 if available is None and start < own else begins
+        found.append(range(start - begins, start - begins + length))
+    return found
+
+
+def _at(time: Any, rate: Fraction) -> int:
+    """An OpenTimelineIO time in frames of the plate; the nominal rates 24 and 23.976 count the same frames."""
+    theirs = time.rate or 1
+    factor = 1.0 if round(theirs) == round(rate) else float(rate) / theirs
+    return round(time.value * factor)

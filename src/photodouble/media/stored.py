@@ -14,6 +14,8 @@ from photodouble.media.clip import Clip
 from photodouble.media.colour import FULL, rgb_matrix, yuv_matrix
 from photodouble.media.frame import Colour, Frame
 from photodouble.media.orientation import Orientation
+from photodouble.media.viewing import eight_bit as to_eight_bit
+from photodouble.media.viewing import needs_view
 
 Box = tuple[int, int, int, int]
 
@@ -26,7 +28,8 @@ class Stored:
     """One decoded frame.
 
     Attributes:
-        picture: FFmpeg's frame, not turned upright. It may still serve the decoder: read it, never write to it.
+        picture: FFmpeg's frame, not turned upright, its YUV in planes if the clip has a `stored_format`. It may still
+            serve the decoder: read it, never write to it.
         clip: that it is of; `index` and `pts` as in Frame.
         centred: chroma lies between the luma samples.
     """
@@ -38,20 +41,28 @@ class Stored:
     centred: bool = False
 
     def image(self, eight_bit: bool = False) -> np.ndarray:
-        """H x W x 3 RGB, upright: uint8, or the plate's own depth."""
-        return self.clip.orientation.apply(planes.to_rgb(self.picture, self.clip.colour, eight_bit, self.centred))
+        """H x W x 3 RGB, upright: uint8 as an ordinary screen shows it, or the plate's own depth and values."""
+        colour = self.clip.colour
+        viewed = eight_bit and needs_view(colour)
+        image = planes.to_rgb(self.picture, colour, eight_bit and not viewed, self.centred)
+        image = self.clip.orientation.apply(image)
+        return to_eight_bit(image, colour) if viewed else image
+
+    def alpha(self) -> np.ndarray | None:
+        """H x W alpha, upright: uint8 or uint16; None where the plate has none."""
+        alpha = planes.alpha_of(self.picture) if self.clip.has_alpha else None
+        return None if alpha is None else np.ascontiguousarray(self.clip.orientation.apply(alpha))
 
     def frame(self, eight_bit: bool = False) -> Frame:
-        """The whole frame in RGB."""
-        clip = self.clip
-        return Frame(
-            self.image(eight_bit), self.index, self.pts, clip.time_base, self.picture.duration or 0, clip.colour
-        )
+        """The whole frame in RGB; with its alpha at the plate's own depth only."""
+        clip, duration = self.clip, self.picture.duration or 0
+        alpha = None if eight_bit else self.alpha()
+        return Frame(self.image(eight_bit), self.index, self.pts, clip.time_base, duration, clip.colour, alpha)
 
     def fits(self, format: str) -> bool:
-        """Whether its samples are, upright, those of `format` as `codecs.pixel_format` names it."""
+        """Whether its samples are, upright, those of `format` as `codecs.pixel_format` names it (but for alpha)."""
         return (
-            self.picture.format.name.replace("yuvj", "yuv") == format
+            self.picture.format.name.replace("yuvj", "yuv") in (format, format.replace("yuv", "yuva"))
             and planes.PLANAR.match(format) is not None
             and self.clip.orientation == Orientation()
             and (self.picture.width, self.picture.height) == (self.clip.width, self.clip.height)
@@ -80,49 +91,65 @@ class Stored:
         white = 255 if bits == 8 else 65535
         return cv2.transform(cv2.merge(parts), yuv_matrix(colour, width, height, bits, white)), (x0, y0)
 
-    def copied(self, tags: Colour) -> VideoFrame:
-        """A copy of its samples that says nothing of how they were coded."""
-        name = self.picture.format.name.replace("yuvj", "yuv")
-        bits = _layout(name)[1]
-        frame = VideoFrame(self.picture.width, self.picture.height, name)
-        for index in range(3):
+    def copied(self, format: str, tags: Colour) -> VideoFrame:
+        """A copy of its samples in a `format` that it fits, which says nothing of how they were coded."""
+        bits = _layout(format)[1]
+        frame = VideoFrame(self.picture.width, self.picture.height, format)
+        for index in range(len(frame.planes)):
             dtype = np.uint8 if bits == 8 else np.uint16
             planes.plane(frame, index, dtype)[:] = planes.plane(self.picture, index, dtype)
         frame.time_base, frame.pts, frame.duration = self.clip.time_base, self.pts, self.picture.duration or 0
         return planes.tagged(frame, tags)
 
-    def changed(self, window: np.ndarray, at: tuple[int, int], where: np.ndarray, tags: Colour) -> VideoFrame:
+    def changed(
+        self, window: np.ndarray, at: tuple[int, int], where: np.ndarray, format: str, tags: Colour
+    ) -> VideoFrame:
         """A copy with a part of the frame made anew.
+
+        A sample of chroma that several pixels share is made anew only where all those that it reaches were changed:
+        read again, no other pixel differs in any bit.
 
         Args:
             window: h x w x 3 RGB, as `window` gave it, with the change; `at`: its x and y.
-            where: h x w uint8 or bool, not 0 where it was changed. Samples of chroma that lie under a changed pixel
-                are made anew too, all others stay.
-            tags: as for `copied`.
+            where: h x w uint8 or bool, not 0 where it was changed.
+            format, tags: as for `copied`.
         """
-        frame = self.copied(tags)
-        _, bits, (wide, high) = _layout(frame.format.name)
-        where = where.astype(np.uint8)
-        if not where.any():
+        frame = self.copied(format, tags)
+        _, bits, (wide, high) = _layout(format)
+        inside = (np.asarray(where) != 0).astype(np.uint8)
+        if not inside.any():
             return frame
-        (x0, y0), (height, width) = at, where.shape
+        (x0, y0), (height, width) = at, inside.shape
         white = float(np.iinfo(window.dtype).max)
         code = cv2.transform(window, rgb_matrix(self._colour(), self.clip.width, self.clip.height, bits, white))
         if bits > 8:
             code = np.minimum(code, (1 << bits) - 1)
         luma, *chroma = cv2.split(code)
         dtype = code.dtype.type
-        cv2.copyTo(luma, where, planes.plane(frame, 0, dtype)[y0 : y0 + height, x0 : x0 + width])
-        # A sample of chroma is made of the pixels left and right of it too.
-        touched = cv2.dilate(where, np.ones((1, 3), np.uint8)) if wide == 2 else where
-        touched = touched[:, ::wide]
-        touched = np.maximum(touched[::2], touched[1::2]) if high == 2 else touched
-        touched = np.ascontiguousarray(touched)
+        cv2.copyTo(luma, inside, planes.plane(frame, 0, dtype)[y0 : y0 + height, x0 : x0 + width])
+        reached = self._reached(inside, at, (wide, high))
         for index, plane in enumerate(chroma, 1):
             part = planes.plane(frame, index, dtype)
-            part = part[y0 // high : (y0 + height) // high, x0 // wide : (x0 + width) // wide]
-            cv2.copyTo(np.ascontiguousarray(planes.downsample(plane, (wide, high))), touched, part)
+            part = part[y0 // high : -(-(y0 + height) // high), x0 // wide : -(-(x0 + width) // wide)]
+            cv2.copyTo(np.ascontiguousarray(planes.downsample(plane, (wide, high))), reached, part)
         return frame
+
+    def _reached(self, inside: np.ndarray, at: tuple[int, int], steps: tuple[int, int]) -> np.ndarray:
+        """For each chroma sample of a window whether all pixels that `planes.upsample` gives a part of it are inside.
+
+        Beyond the window's edges nothing is inside, beyond the frame's there is nothing that could differ.
+        """
+        (x, y), (height, width), (wide, high) = at, inside.shape, steps
+        inside = np.pad(inside, 2)
+        inside[:2] |= y == 0
+        inside[-2:] |= y + height == self.clip.height
+        inside[:, :2] |= x == 0
+        inside[:, -2:] |= x + width == self.clip.width
+        if wide == 2:
+            inside = cv2.erode(inside, np.ones((1, 3), np.uint8))
+        if high == 2:
+            inside = cv2.erode(inside, np.ones((4, 1), np.uint8), anchor=(0, 1))
+        return np.ascontiguousarray(inside[2:-2:high, 2:-2:wide])
 
     @property
     def full_range(self) -> bool:

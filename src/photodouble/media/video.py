@@ -18,7 +18,8 @@ from photodouble.media.clip import Clip
 from photodouble.media.colour import FULL, RGB_MATRIX, UNSPECIFIED, guess
 from photodouble.media.damage import bytes_missing, seconds_declared
 from photodouble.media.frame import Colour, Frame
-from photodouble.media.orientation import of_frame
+from photodouble.media.light import of_frame as light_of_frame
+from photodouble.media.orientation import Orientation, of_frame
 from photodouble.media.stored import Stored
 
 # Every packet of these is one shown frame, in containers that store frames and not a byte stream.
@@ -131,7 +132,13 @@ def open_video(path: Path) -> Clip:
             chroma=planes.subsampling(first.format),
             interlaced=first.interlaced_frame,
             orientation=turned,
+            stored_format="" if turned != Orientation() or _centred(stream) else planes.storable(first.format),
+            light=light_of_frame(first),
         )
+
+
+def _centred(stream: VideoStream) -> bool:
+    return stream.codec_context.name in _CENTRED_CHROMA
 
 
 def _colour(frame: av.VideoFrame) -> Colour:
@@ -186,7 +193,7 @@ def stored_frames(clip: Clip, start: int = 0, stop: int | None = None) -> Iterat
         return
     with opened(clip.path) as container:
         stream = picture_stream(container, clip.path)
-        centred = stream.codec_context.name in _CENTRED_CHROMA
+        centred = _centred(stream)
         packets, index, wanted = _packets_from(container, stream, start)
         stamps = _Stamps(clip, container.format.name)
         for picture in _decoded(packets, clip.path, index):
@@ -194,7 +201,7 @@ def stored_frames(clip: Clip, start: int = 0, stop: int | None = None) -> Iterat
                 continue
             pts = stamps.next(picture)
             if index >= start:
-                yield Stored(picture, clip, index, pts, centred)
+                yield Stored(planes.planar(picture) if clip.stored_format else picture, clip, index, pts, centred)
             index += 1
             if stop is not None and index >= stop:
                 return

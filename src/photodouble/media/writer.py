@@ -1,7 +1,6 @@
 """Writing a clip: pictures in, a file or a folder out, whole or not at all."""
 
 import contextlib
-import re
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -18,10 +17,13 @@ from photodouble.media.clip import Clip
 from photodouble.media.codecs import CODECS, choose, pixel_format
 from photodouble.media.colour import FULL, RGB_MATRIX, coding
 from photodouble.media.frame import Colour, Frame
-from photodouble.media.pictures import write_part
+from photodouble.media.light import options as light_options
+from photodouble.media.picture_output import check_folder, left_out, picture_name, write_frame
 from photodouble.media.planes import from_rgb
+from photodouble.media.sequence import output_names
 from photodouble.media.streams import OtherStreams, tags
 from photodouble.media.video import opened, picture_stream
+from photodouble.media.viewing import needs_view, to_screen_light
 
 
 class ClipWriter:
@@ -31,15 +33,19 @@ class ClipWriter:
     hold timestamps exactly, Matroska in milliseconds; a plate that starts before 0 is moved to 0 with its sound. The
     output appears under its name when the `with` block ends well; after an exception nothing of it remains.
 
+    Pictures have the plate's frame numbers, and EXR, DPX and TIFF its metadata. EXR holds linear light.
+
     Args:
-        path: a .mp4, .mov or .mkv file, a picture file, or the name of a folder for pictures.
+        path: a .mp4, .mov or .mkv file, a picture file, or the name of a folder for pictures, or its name with that of
+            the pictures (`folder/name.####.exr`).
         like: the plate. Its colour tags are carried; RGB plates are encoded as BT.601 or BT.709 by size, and tagged.
         codec: a name in CODECS; None for the usual one of the suffix.
         copy_streams: whether sound, subtitles and chapters come along (not for a part of a clip).
 
     Attributes:
         codec: the name of the codec in use.
-        left_out: one sentence for each stream of the plate that the container cannot hold.
+        left_out: one sentence for each stream of the plate that the container cannot hold, for its alpha channel and
+            for its HDR metadata likewise.
 
     Raises:
         BadInput: the container does not hold the codec, the folder is missing or read-only, the disk is full,
@@ -47,8 +53,9 @@ class ClipWriter:
     """
 
     def __init__(self, path: Path, like: Clip, codec: str | None = None, copy_streams: bool = True):
-        self.path, self.like = Path(path), like
-        self.codec = choose(self.path, codec)
+        self.codec = choose(Path(path), codec)
+        self.path, self._names = output_names(Path(path))
+        self.like = like
         self.left_out: list[str] = []
         self._copy_streams = copy_streams
         self._stack = contextlib.ExitStack()
@@ -61,10 +68,10 @@ class ClipWriter:
         try:
             part = self._stack.enter_context(atomic(self.path))
             if not CODECS[self.codec].encoder:
-                self._sink = _PictureSink(part, self.path, self.like, self.codec)
+                self._sink = _PictureSink(part, self.path, self.like, self.codec, self._names)
             else:
                 self._sink = self._stack.enter_context(VideoSink(part, self.like, self.codec, self._copy_streams))
-                self.left_out = self._sink.left_out
+            self.left_out = self._sink.left_out
         except BaseException as error:
             self._leave(error)
             raise
@@ -82,7 +89,7 @@ class ClipWriter:
         if self._last is not None and pts <= self._last:
             raise BadInput(f"Frame {frame.index} for {self.path} is not later than the one before it: write in order.")
         self._last = pts
-        self._sink.write(frame.image, frame.index, pts, frame.duration)
+        self._sink.write(frame, pts)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,47 +109,32 @@ class ClipWriter:
 
 
 class _Sink(Protocol):
-    def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None: ...
+    left_out: list[str]
+
+    def write(self, frame: Frame, pts: int) -> None: ...
 
 
 class _PictureSink:
-    """Pictures named like the plate's, or by the frame's index."""
+    """Pictures named like the plate's, or by a pattern and the frame's number."""
 
-    def __init__(self, part: Path, path: Path, like: Clip, codec: str):
-        self._part, self._path, self._like = part, path, like
+    def __init__(self, part: Path, path: Path, like: Clip, codec: str, names: Path | None):
+        self._part, self._path, self._like, self._names = part, path, like, names
         self._suffix = CODECS[codec].suffixes[0]
-        self._single = path.suffix.lower() in CODECS[codec].suffixes
+        self._single = names is None and path.suffix.lower() in CODECS[codec].suffixes
+        self.left_out = left_out(like, codec)
         if self._single:
             return
-        check_folder(path, like, codec)
+        check_folder(path, like, codec, names)
         part.mkdir()
 
-    def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
+    def write(self, frame: Frame, pts: int) -> None:
         if self._single:
             if self._part.exists():
                 raise BadInput(f"{self._path} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
-            write_part(self._part, image, self._path)
+            write_frame(self._part, self._path, frame, self._like)
             return
-        name = picture_name(self._like, index, self._suffix)
-        write_part(self._part / name, image, self._path / name)
-
-
-def picture_name(like: Clip, index: int, suffix: str) -> str:
-    """What the picture of frame `index` is called in a folder: like the plate's, or by its number."""
-    return (like.files[index].stem if index < len(like.files) else f"{index:06d}") + suffix
-
-
-def check_folder(path: Path, like: Clip, codec: str) -> None:
-    """Make sure that a folder which pictures are about to replace holds nothing but an earlier run's.
-
-    Raises:
-        BadInput: it holds other files.
-    """
-    names = {file.stem for file in like.files}
-    suffixes = (*CODECS[codec].suffixes, ".c2pa")
-    for file in path.iterdir() if path.is_dir() else ():
-        if file.suffix not in suffixes or not (file.stem in names or re.fullmatch(r"\d{6,}", file.stem)):
-            raise BadInput(f"The folder {path} holds other files: choose a new folder for the pictures.")
+        name = picture_name(self._like, frame.index, self._suffix, self._names)
+        write_frame(self._part / name, self._path / name, frame, self._like)
 
 
 class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
@@ -155,11 +147,16 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
     """
 
     def __init__(self, part: Path, like: Clip, codec: str, copy_streams: bool):
-        self.left_out: list[str] = []
         self._like = like
         # Containers show nothing before 0: a plate that starts earlier (MPEG-TS may) is moved as a whole.
         self.later: int | None = None
         self._format = pixel_format(codec, like)
+        self.left_out = left_out(like, codec, self._format)
+        if like.light and not light_options(CODECS[codec].encoder, like.light):
+            self.left_out.append(
+                f"What {like.path} says of its mastering display and brightness is left out: {codec} files cannot be "
+                "given it here, only h264's and hevc's."
+            )
         with contextlib.ExitStack() as stack:
             self.container = stack.enter_context(contextlib.closing(open_output(part, like)))
             self.stream = video_stream(self.container, like, codec, self._format)
@@ -170,19 +167,19 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
                 self.stream.metadata.update(tags(picture_stream(source, like.path).metadata))
                 if copy_streams:
                     self._others = OtherStreams(source, self.container, like)
-                    self.left_out = self._others.left_out
+                    self.left_out += self._others.left_out
                     self.container.set_chapters(source.chapters())
             self.container.start_encoding()
             self._stack = stack.pop_all()
 
-    def write(self, image: np.ndarray, index: int, pts: int, duration: int) -> None:
+    def write(self, frame: Frame, pts: int) -> None:
         """Encode and mux the next frame."""
         if self.later is None:
             self.later = max(-pts, 0)
-        frame = from_rgb(image, self._format, self._colour)
-        frame.pts, frame.time_base, frame.duration = pts + self.later, self._like.time_base, duration
+        made = encodable(frame, self._format, self._colour)
+        made.pts, made.time_base, made.duration = pts + self.later, self._like.time_base, frame.duration
         self.others_until(pts)
-        self.container.mux(self.stream.encode(frame))
+        self.container.mux(self.stream.encode(made))
 
     def others_until(self, pts: int) -> None:
         """Copy what the other streams have up to a time of the pictures."""
@@ -209,6 +206,17 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
                 self._stack.close()
 
 
+def encodable(frame: Frame, format: str, colour: Colour) -> av.VideoFrame:
+    """A frame in RGB as an encoder takes it: of FFmpeg's pixel format `format`, tagged with `colour`; without a time.
+
+    Float pictures that are not made for a screen are seen as one shows them.
+    """
+    image = frame.image
+    if image.dtype == np.float32 and needs_view(frame.colour):
+        image = to_screen_light(image, frame.colour)
+    return from_rgb(image, format, colour, frame.alpha)
+
+
 def open_output(part: Path, like: Clip) -> OutputContainer:
     """A container to write in which timestamps are kept as far as it can hold them, the same bytes every time."""
     # Sound often starts before 0 (encoder delay); by default Matroska would then move the pictures too.
@@ -228,8 +236,12 @@ def video_stream(container: OutputContainer, like: Clip, codec: str, format: str
     """Add the stream of pictures, with its encoder set up, to a container."""
     entry = CODECS[codec]
     options = dict(entry.options)
-    if codec == "prores":
+    if entry.encoder == "prores_ks":
         options["profile"] = "4444" if "444" in format else "hq"
+        options |= {"alpha_bits": "16"} if "yuva" in format else {}
+    if like.light:
+        for name, value in light_options(entry.encoder, like.light).items():
+            options[name] = ":".join(filter(None, (options.get(name), value)))
     stream = container.add_stream(entry.encoder, rate=like.rate, options=options)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
@@ -238,7 +250,7 @@ def video_stream(container: OutputContainer, like: Clip, codec: str, format: str
     context.sample_aspect_ratio = like.sample_aspect
     if entry.tag and container.format.name != "matroska":
         context.codec_tag = entry.tag
-    rgb = format in ("bgr0", "gbrp16le")
+    rgb = format.startswith(("bgr", "gbr"))
     colour = like.colour if rgb else coding(like.colour, like.width, like.height)
     if rgb:
         colour = replace(colour, matrix=RGB_MATRIX, range=FULL)

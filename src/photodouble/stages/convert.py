@@ -14,7 +14,7 @@ import time
 from collections.abc import Generator as Steps
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,13 @@ from photodouble.errors import BadInput
 from photodouble.faces import FaceSet
 from photodouble.files import atomic, config_home, explain, make_folder, remove, sweep
 from photodouble.generators import MESH, Generator, load_generator
-from photodouble.media import CODECS, Clip, open_clip
+from photodouble.media import CODECS, Clip, Space, open_clip
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.media.joined import join_clip, join_mattes
-from photodouble.media.shots import parse_frames
-from photodouble.media.writer import check_folder
+from photodouble.media.matte import check_name, copy_mattes
+from photodouble.media.picture_output import check_folder, left_out
+from photodouble.media.sequence import frame_numbers, output_names
+from photodouble.media.shots import merged, parse_frames, read_shots
 from photodouble.project import Project, open_project
 from photodouble.provenance import (
     Label,
@@ -71,13 +73,16 @@ class ConvertConfig:
         project: the project's folder.
         plate: the footage whose face is replaced.
         source: name of the identity in the plate (`--from`); target: of the wanted one (`--to`).
-        output: a video, a picture or a folder of pictures.
+        output: a video, a picture, a folder of pictures, or the pattern of their names in it (`DIR/name.####.exr`).
         model: `mesh`, or the name of a trained model of this project.
         codec: a name in `media.CODECS`; None for the usual one of the output's suffix.
-        matte: where to put the matte (.mkv or .mov); None: it stays in the project.
+        matte: where to put the matte, see `MatteWriter`; None: it stays in the project.
         jobs: processes that render chunks side by side; what they write does not depend on their number.
         settings: of compositing.
-        frames: the only ones that get a face, like "100,250-260"; None: all of them.
+        frames: the only ones that get a face, like "100,250-260", as the plate counts; None: all of them.
+        shots: an OpenTimelineIO or EDL file whose shots of this plate get a face (too, if there are `frames`); None:
+            the whole plate.
+        space: the plate's colour space, where its files do not say it.
         label, label_text: a visible label (`provenance.PRESETS`) and its own words; None: the one that is required.
         chunk: frames in a chunk.
     """
@@ -96,6 +101,8 @@ class ConvertConfig:
     label: str | None = None
     label_text: str | None = None
     chunk: int = SIZE
+    shots: Path | None = None
+    space: Space = field(default_factory=Space)
 
 
 @dataclass(frozen=True)
@@ -137,13 +144,19 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     began = time.monotonic()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
+    config, names, matte_names = _parted(config)
     ready = yield from prepare(config)
     project, records, clip = ready.project, ready.records, ready.clip
-    if not CODECS[codec].encoder and not _single(config.output):
-        check_folder(config.output, clip, codec)
-    if _single(config.output) and clip.kind == "video":
+    single = names is None and _single(config.output)
+    if not CODECS[codec].encoder and not single:
+        check_folder(config.output, clip, codec, names)
+    if single and clip.kind == "video":
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
     plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip)
+    if ready.ranges is not None and not any(
+        frame in part for frame in plan.shot.frame.tolist() for part in ready.ranges
+    ):
+        raise BadInput(f"None of the frames listed for {config.plate} shows the face: list others.")
     label = ready.label(config, plan)
     if sentence := field_left_out(config.label, config.output, codec):
         yield Warned(STAGE, sentence)
@@ -151,14 +164,14 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     make_folder(home)
     work = Work(
         project.root, config.plate, config.target, config.model, plan.files, config.settings, codec,
-        ready.watermark, label, ready.ranges, home / f"chunks-{_mark(config, codec, ready, plan, label)}",
-        config.output.suffix, config.chunk,
+        ready.watermark, label, ready.ranges, home / f"chunks-{_mark(config, codec, ready, plan, label, names)}",
+        config.output.suffix, config.chunk, names, config.space,
     )  # fmt: skip
     for other in home.glob("chunks-*"):
         if other != work.folder:
             remove(other)
     make_folder(work.folder)
-    folder = Folder(work.folder, clip, codec, work.suffix, work.size)
+    folder = Folder(work.folder, clip, codec, work.suffix, work.size, work.names)
     folder.clean()
     matte, unsigned = home / "matte.mkv", home / f"unsigned{config.output.suffix}"
     remove(unsigned)
@@ -205,7 +218,10 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     if config.matte:
         copy = home / f"matte-copy{config.matte.suffix}"
         try:
-            shutil.copyfile(matte, copy)
+            if copy.suffix == matte.suffix:
+                shutil.copyfile(matte, copy)
+            else:
+                copy_mattes(matte, copy / matte_names.name if matte_names else copy, clip)
         except OSError as error:
             raise explain(error, copy) from error
         finish(copy, config.matte, replace(marking, title=config.matte.name, watermark=None), ready.signer)
@@ -248,6 +264,15 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     )
 
 
+def _parted(config: ConvertConfig) -> tuple[ConvertConfig, Path | None, Path | None]:
+    """The config with folders in the place of patterns of pictures, and the patterns of output and matte."""
+    place, names = output_names(config.output)
+    if config.matte is None:
+        return replace(config, output=place), names, None
+    folder, matte_names = output_names(config.matte)
+    return replace(config, output=place, matte=folder), names, matte_names
+
+
 def prepare(config: ConvertConfig) -> Steps[Event, None, Ready]:
     """Load what draws (returned), if consent is on record.
 
@@ -260,8 +285,9 @@ def prepare(config: ConvertConfig) -> Steps[Event, None, Ready]:
     records = {name: require(project, name, date.today()) for name in (config.target, config.source)}
     check_label(config.label, config.label_text, project.root)
     signer = signer_for(project.root)
-    clip = open_clip(config.plate)
-    ranges = None if config.frames is None else tuple(parse_frames(config.frames, clip.estimated_frames))
+    clip = open_clip(config.plate, space=config.space)
+    check_plate(clip)
+    ranges = chosen_frames(config, clip)
     faces = FaceSet.open(project.faces(config.target))
     yield from settle(project, config.target, faces, STAGE)
     if config.model != MESH:
@@ -302,20 +328,21 @@ def joined(folder: Folder, starts: list[int], unsigned: Path) -> list[str]:
     parts = [folder.picture(start) for start in starts]
     if folder.video:
         return join_clip(parts, unsigned, folder.clip, folder.codec)
+    left = left_out(folder.clip, folder.codec)
     pictures = [file for part in parts for file in sorted(part.iterdir())]
     if not pictures:
         raise BadInput(f"Nothing was written to {unsigned}: the plate {folder.clip.path} has no frames.")
     remove(unsigned)
-    if _single(unsigned):
+    if folder.names is None and _single(unsigned):
         if len(pictures) > 1:
             raise BadInput(f"{unsigned} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
         _link(pictures[0], unsigned)
-        return []
+        return left
     with atomic(unsigned) as part:
         part.mkdir()
         for picture in pictures:
             _link(picture, part / picture.name)
-    return []
+    return left
 
 
 def _link(file: Path, name: Path) -> None:
@@ -343,7 +370,7 @@ def film_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan, label: Label | None) -> str:
+def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan, label: Label | None, names: Path | None) -> str:
     """Tells apart renders whose chunks differ."""
     files = [
         *sources(ready.clip),
@@ -358,7 +385,7 @@ def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan, label: La
         VERSION, __version__, av.__version__, cv2.__version__, np.__version__, stamps, config.model,
         ready.generator.model_digest, asdict(config.settings), codec, entry.encoder, entry.options,
         config.output.suffix, repr(label), ready.watermark, [[part.start, part.stop] for part in ready.ranges or ()],
-        ready.ranges is None, config.chunk,
+        ready.ranges is None, config.chunk, names and names.name, config.space.name, str(config.space.config),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -367,18 +394,27 @@ def told(config: ConvertConfig) -> dict[str, Any]:
     """The settings that are not the usual ones, for the record."""
     usual = asdict(USUAL)
     changed: dict[str, Any] = {key: value for key, value in asdict(config.settings).items() if value != usual[key]}
-    return changed | ({"frames": config.frames} if config.frames else {})
+    changed |= {"frames": config.frames} if config.frames else {}
+    return changed | ({"shots": str(config.shots)} if config.shots else {})
 
 
 def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
     """Find out before the long work whether the output can be written.
 
     Raises:
-        BadInput: its folder is missing or read-only, or it is the plate.
+        BadInput: its folder is missing or read-only, or it is the plate; or the matte's name says no format.
     """
+    if matte is not None:
+        check_name(matte)
+        matte = output_names(matte)[0]
+    output = output_names(output)[0]
     for path in (output, matte):
         if path is None:
             continue
+        if not path.name:
+            raise BadInput(
+                "The pictures need a folder of their own: give its name before theirs, like out/shot.####.exr."
+            )
         probe = path.parent / f".{path.name}.probe"
         try:
             probe.touch()
@@ -389,8 +425,33 @@ def check_output(output: Path, plate: Path, matte: Path | None = None) -> None:
             raise BadInput(f"The output {path} is the plate itself: choose another name for the output.")
     if matte is not None and matte.resolve() == output.resolve():
         raise BadInput(f"The matte {matte} is the output itself: choose another name for the matte.")
-    if matte is not None and matte.suffix.lower() not in (".mkv", ".mov"):
-        raise BadInput(f"Cannot write the matte {matte}: give it a name that ends in .mkv or .mov.")
+
+
+def check_plate(clip: Clip) -> None:
+    """Find out whether a face can be drawn into a plate.
+
+    Raises:
+        BadInput: it is interlaced.
+    """
+    if clip.interlaced:
+        raise BadInput(
+            f"{clip.path} is interlaced, and a face cannot be drawn into two half pictures: de-interlace it first "
+            "(ffmpeg -vf bwdif, or the editing program's own way)."
+        )
+
+
+def chosen_frames(config: ConvertConfig, clip: Clip) -> tuple[range, ...] | None:
+    """The frames (by index) that shall get a face; None: all.
+
+    Raises:
+        BadInput: a list cannot be read, or it names no frame of the plate.
+    """
+    found = []
+    if config.frames is not None:
+        found += parse_frames(config.frames, clip.count(), frame_numbers(clip.files))
+    if config.shots is not None:
+        found += read_shots(config.shots, clip)
+    return None if config.frames is None and config.shots is None else tuple(merged(found))
 
 
 def mark(ready: Ready, config: ConvertConfig, output: Path) -> Marking:

@@ -17,9 +17,8 @@ from av import VideoFrame
 from photodouble.files import atomic, explain, remove, write_json
 from photodouble.media import CODECS, Clip
 from photodouble.media.joined import clip_pieces, matte_pieces
-from photodouble.media.pictures import write_part
+from photodouble.media.picture_output import picture_name, write_frame
 from photodouble.media.pieces import whole
-from photodouble.media.writer import picture_name
 from photodouble.stages.chunks import chunk_size
 from photodouble.stages.convert_draw import Drawing, Finished, finished
 
@@ -48,7 +47,7 @@ class Folder:
 
     Attributes:
         path: the folder. clip: the plate. codec: of the output; suffix: of its file.
-        size: frames in a chunk.
+        size: frames in a chunk. names: the pattern of the pictures' names, if there is one.
     """
 
     path: Path
@@ -56,6 +55,7 @@ class Folder:
     codec: str
     suffix: str
     size: int = SIZE
+    names: Path | None = None
 
     @property
     def step(self) -> int:
@@ -162,9 +162,9 @@ def _writer(folder: Folder, at: int, stack: ExitStack) -> Callable[[Finished], N
     part.mkdir()
 
     def store(done: Finished) -> None:
-        name = picture_name(folder.clip, done.frame.index, CODECS[folder.codec].suffixes[0])
+        name = picture_name(folder.clip, done.frame.index, CODECS[folder.codec].suffixes[0], folder.names)
         try:
-            write_part(part / name, done.frame.image, folder.picture(at) / name)
+            write_frame(part / name, folder.picture(at) / name, done.frame, folder.clip, done.layers)
         except OSError as error:
             raise explain(error, folder.picture(at) / name) from error
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from photodouble.errors import BadInput
 from photodouble.media import Clip
 
-BYTES = {"h264": 0.12, "hevc": 0.06, "prores": 0.6, "ffv1": 1.7, "png": 2.2, "tiff": 3.1, "jpeg": 0.9, "exr": 9.0}
+BYTES = {"h264": 0.12, "hevc": 0.06, "prores": 0.6, "prores4444": 0.8, "ffv1": 1.7, "png": 2.2, "tiff": 3.1}
+BYTES |= {"jpeg": 0.9, "exr": 19.0, "dpx": 4.0}
 """Of a pixel in a frame of an ordinary film. `prores` is Apple's data rate for HQ (220 Mbit/s at 1920 x 1080, 29.97
 frames a second: 0.44) with room for 4444; H.264 and HEVC are for grainy footage, several times what clean footage
-takes."""
+takes. EXR holds the composite and the plate."""
 
 DEEP = 2.2
 """Times as much where a lossless codec holds more than 8 bits."""
@@ -23,7 +24,7 @@ def disk_bytes(clip: Clip, codec: str) -> tuple[int, int, int]:
     The last is what the project's disk must hold until the output is signed: the chunks, and the film they make.
     """
     pixels = clip.estimated_frames * clip.width * clip.height
-    deep = DEEP if clip.bit_depth > 8 and codec in ("ffv1", "png", "tiff") else 1.0
+    deep = DEEP if clip.bit_depth > 8 and codec in ("ffv1", "png", "tiff", "dpx") else 1.0
     output, matte = int(pixels * BYTES[codec] * deep), int(pixels * MATTE)
     return output, matte, 2 * (output + matte)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from av import VideoFrame
 
-from photodouble.compositing import Settings, composite, face_box
+from photodouble.compositing import Composited, Settings, composite, face_box
 from photodouble.errors import BadInput
 from photodouble.faces.chunk import ahead
 from photodouble.generators import Drawn, Generator, PlateFace
@@ -23,10 +23,13 @@ from photodouble.media.codecs import pixel_format
 from photodouble.media.colour import FULL, RGB_MATRIX, coding
 from photodouble.media.frame import Colour
 from photodouble.media.matte import matte_code
-from photodouble.media.planes import PLANAR, from_rgb
+from photodouble.media.picture_files import Layers
+from photodouble.media.planes import PLANAR
 from photodouble.media.stored import Stored, luma_plane
 from photodouble.media.video import stored_frames
-from photodouble.provenance import Label, embed, embed_luma, labelled
+from photodouble.media.viewing import eight_bit, whole_face
+from photodouble.media.writer import encodable
+from photodouble.provenance import Label, embed, embed_luma, label_region, labelled
 from photodouble.retarget import REGIONS
 from photodouble.stages.convert_plan import Plan
 
@@ -90,12 +93,14 @@ class Finished:
         frame: it, in RGB; where it was made for an encoder, its image is empty and `coded` holds it.
         matte: H x W uint8, 0 where the plate was left alone.
         drawn: whether a face was drawn.
+        layers: for EXR: what it is made of.
     """
 
     frame: Frame
     coded: VideoFrame | None
     matte: np.ndarray
     drawn: bool
+    layers: Layers | None = None
 
 
 @dataclass(frozen=True)
@@ -128,9 +133,14 @@ def marked(frame: Frame, plate: np.ndarray, matte: np.ndarray, drawing: Drawing)
         frame: whole and in RGB, of the plate's type; `plate`: its picture before a face was drawn.
         matte: H x W uint8, not 0 where the frame was changed.
     """
-    image = labelled(frame.image, float(frame.pts * frame.time_base), drawing.label)
+    image = _label(frame, drawing)
     done = embed(image, frame.index, drawing.watermark, plate)
     return replace(frame, image=np.where(matte[..., None] > 0, done, image) if drawing.exact else done)
+
+
+def _label(frame: Frame, drawing: Drawing) -> np.ndarray:
+    """The frame's picture with the visible label, if there is one."""
+    return labelled(frame.image, float(frame.pts * frame.time_base), drawing.label)
 
 
 def mark_luma(frame: VideoFrame, source: Stored, matte: np.ndarray, drawing: Drawing) -> VideoFrame:
@@ -142,8 +152,8 @@ def mark_luma(frame: VideoFrame, source: Stored, matte: np.ndarray, drawing: Dra
 
 
 def native(drawing: Drawing) -> bool:
-    """Whether frames keep the plate's samples outside of the matte: no label is drawn, and the format is a YUV one."""
-    return drawing.clip.kind == "video" and drawing.label is None and drawing.format is not None
+    """Whether frames keep the plate's samples where nothing was drawn: where the plate's format is the output's."""
+    return drawing.clip.kind == "video" and drawing.format is not None
 
 
 def finished(drawing: Drawing, start: int, stop: int | None, size: int) -> Iterator[Finished]:
@@ -235,14 +245,14 @@ def _window(source: Source, face: _Face | None, drawing: Drawing) -> _Window | N
         box = face_box(face.target, (clip.height, clip.width))
         if min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
             box = None
-    if sparing and box is None:
+    if sparing and box is None and drawing.label is None:
         return None
     at, frame = (0, 0), source if isinstance(source, Frame) else None
     if isinstance(source, Stored):
-        if sparing and box is not None:
-            # Hands reach out of the face, and are found by their whole edge.
-            hands = len(drawing.plan.hands.rows(source.index)) > 0
-            image, at = source.window((0, 0, clip.width, clip.height) if hands else _around(box, clip))
+        if sparing:
+            # Hands reach out of the face, and are found by their whole edge; a label may be anywhere.
+            whole = box is None or drawing.label is not None or len(drawing.plan.hands.rows(source.index)) > 0
+            image, at = source.window((0, 0, clip.width, clip.height) if whole or box is None else _around(box, clip))
             frame = Frame(image, source.index, source.pts, clip.time_base, source.picture.duration or 0, clip.colour)
         else:
             frame = source.frame()
@@ -258,7 +268,7 @@ def _window(source: Source, face: _Face | None, drawing: Drawing) -> _Window | N
     shift = np.array([x, y, 0], np.float32)
     x0, y0, x1, y1 = box
     inside = PlateFace(
-        eight_bit(frame.image),
+        eight_bit(frame.image, frame.colour),
         face.landmarks - shift,
         face.target - shift,
         face.choice,
@@ -279,30 +289,43 @@ def _composited(source: Source, window: _Window | None, drawn: Drawn | None, dra
     matte = np.zeros((clip.height, clip.width), np.uint8)
     if window is None:
         assert isinstance(source, Stored)
-        bare = mark_luma(source.copied(tags(drawing)), source, matte, drawing)
+        bare = mark_luma(source.copied(drawing.format or "", tags(drawing)), source, matte, drawing)
         return Finished(_bare(source), bare, matte, False)
     frame, (x, y) = window.frame, window.at
     plate = frame.image
+    done: Composited | None = None
     part = matte[y : y + frame.image.shape[0], x : x + frame.image.shape[1]]
     if drawn is not None and window.face is not None:
         hands, (x0, y0, x1, y1) = drawing.plan.hands, window.face.box
         covered = len(hands.rows(frame.index)) > 0
         cover = hands.matte(frame.index, window.face.image)[y0:y1, x0:x1] if covered else None
-        done = composite(
-            frame.image, drawn.picture, drawn.landmarks, window.face.box, cover, drawn.opacity, drawing.settings,
-            drawing.plan.moments.at(frame.index),
-        )  # fmt: skip
+        picture, points, opacity, colour = drawn.picture, drawn.landmarks, drawn.opacity, frame.colour
+        moment = drawing.plan.moments.at(frame.index)
+        done = composite(plate, picture, points, window.face.box, cover, opacity, drawing.settings, colour, moment)
         frame = replace(frame, image=done.image)
         part[:] = matte_code(done.matte)
     if isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or ""):
-        coded = mark_luma(source.changed(frame.image, (x, y), part, tags(drawing)), source, matte, drawing)
-        return Finished(_bare(source), coded, matte, drawn is not None)
+        image, where = _label(frame, drawing), part
+        if drawing.label is not None:
+            x0, y0, x1, y1 = label_region(drawing.label, clip.width, clip.height)
+            where = part.copy()
+            where[y0:y1, x0:x1] = 255
+        changed = source.changed(image, (x, y), where, drawing.format or "", tags(drawing))
+        return Finished(_bare(source), mark_luma(changed, source, matte, drawing), matte, drawn is not None)
+    layers = _layers(frame, plate, done) if drawing.codec == "exr" else None
     frame = marked(frame, plate, matte, drawing)
     if drawing.format is None:
-        return Finished(frame, None, matte, drawn is not None)
-    coded = from_rgb(frame.image, drawing.format, tags(drawing))
+        return Finished(frame, None, matte, drawn is not None, layers)
+    coded = encodable(frame, drawing.format, tags(drawing))
     coded.pts, coded.time_base, coded.duration = frame.pts, frame.time_base, frame.duration
     return Finished(replace(frame, image=NOTHING), coded, matte, drawn is not None)
+
+
+def _layers(frame: Frame, plate: np.ndarray, done: Composited | None) -> Layers:
+    """What an EXR holds beside the composite: of a frame without a drawn face nothing but the plate."""
+    if done is None or done.face is None:
+        return Layers(np.zeros(plate.shape[:2], np.float32), np.zeros(plate.shape, np.float32), plate)
+    return Layers(done.matte, whole_face(done.face, done.box, frame), plate)
 
 
 def _bare(source: Stored) -> Frame:
@@ -317,11 +340,3 @@ def tags(drawing: Drawing) -> Colour:
     if not PLANAR.match(format):
         return replace(clip.colour, matrix=RGB_MATRIX, range=FULL)
     return coding(clip.colour, clip.width, clip.height)
-
-
-def eight_bit(image: np.ndarray) -> np.ndarray:
-    """A picture of any depth as uint8."""
-    if image.dtype == np.uint8:
-        return image
-    scale = 255 / 65535 if image.dtype == np.uint16 else 255
-    return np.rint(np.clip(image * np.float32(scale), 0, 255)).astype(np.uint8)

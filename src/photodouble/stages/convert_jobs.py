@@ -18,7 +18,7 @@ from photodouble.compositing import Settings
 from photodouble.errors import PhotodoubleError
 from photodouble.faces import FaceSet
 from photodouble.generators import load_generator
-from photodouble.media import open_clip
+from photodouble.media import Space, open_clip
 from photodouble.project import Project
 from photodouble.provenance import Label
 from photodouble.retarget import know_faces
@@ -38,7 +38,8 @@ class Work:
         project: its folder. plate: the footage. target, model: as in `ConvertConfig`.
         plan: where the plan is kept.
         settings, codec, watermark, label, ranges: as in `Drawing`.
-        folder, suffix, size: as in `Folder`.
+        folder, suffix, size, names: as in `Folder`.
+        space: the plate's colour space, where its files do not say it.
     """
 
     project: Path
@@ -54,6 +55,8 @@ class Work:
     folder: Path
     suffix: str
     size: int
+    names: Path | None
+    space: Space
 
 
 def shared(folder: Folder, work: Work, jobs: int) -> Iterator[int]:
@@ -123,7 +126,7 @@ def _serve(work: Work, runs: list[Run], jobs: int, told: Any) -> None:
     try:
         with one_thread_each():
             drawing = open_drawing(work, jobs)
-            folder = Folder(work.folder, drawing.clip, work.codec, work.suffix, work.size)
+            folder = Folder(work.folder, drawing.clip, work.codec, work.suffix, work.size, work.names)
             for start, stop in runs:
                 for count in make(folder, drawing, start, stop):
                     told.put(count)
@@ -142,7 +145,7 @@ def _leave_with(parent: Any) -> None:
 
 def open_drawing(work: Work, jobs: int) -> Drawing:
     """What a process draws with."""
-    project, clip = Project(work.project), open_clip(work.plate)
+    project, clip = Project(work.project), open_clip(work.plate, space=work.space)
     wanted, _ = know_faces(FaceSet.open(project.faces(work.target)))
     generator = load_generator(project, work.model, work.target, wanted)
     plan = load_plan(work.plan)

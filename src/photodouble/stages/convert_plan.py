@@ -21,7 +21,7 @@ from photodouble.faces import FaceSet
 from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
 from photodouble.files import atomic, make_folder
-from photodouble.media import Clip, open_clip
+from photodouble.media import Clip
 from photodouble.media.video import stored_frames
 from photodouble.project import Project
 from photodouble.retarget import Shot, Wanted, plan_shot
@@ -66,7 +66,7 @@ def make_plan(
         BadInput: no face of the plate is known.
     """
     folder = plate_folder(project, clip)
-    faces = yield from plate_faces(project, plate, source, folder)
+    faces = yield from plate_faces(project, plate, source, folder, clip)
     rows = plate_faces_rows(faces, clip)
     if not len(rows):
         raise BadInput(f"{faces.folder} holds no face of the plate {plate}: run 'photodouble extract' on it again.")
@@ -107,10 +107,9 @@ def plate_folder(project: Project, clip: Clip) -> Path:
     return folder
 
 
-def plate_faces(project: Project, plate: Path, source: str, folder: Path) -> Steps[Event, None, FaceSet]:
+def plate_faces(project: Project, plate: Path, source: str, folder: Path, clip: Clip) -> Steps[Event, None, FaceSet]:
     """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
     own = project.faces(source)
-    clip = open_clip(plate)
     index = own / "faces.parquet"
     reference: Path | None = None
     if index.is_file():
@@ -122,7 +121,13 @@ def plate_faces(project: Project, plate: Path, source: str, folder: Path) -> Ste
             reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
     person = bound(project, source)
     steps = extract_faces(
-        folder / "faces", [plate], None if person else reference, person=person, strict=True, every_frame=True
+        folder / "faces",
+        [plate],
+        None if person else reference,
+        person=person,
+        strict=True,
+        every_frame=True,
+        space=clip.space,
     )
     yield from (event for event in steps if not isinstance(event, Result))
     return FaceSet.open(folder / "faces")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from photodouble.errors import BadInput
 from photodouble.files import atomic, remove
-from photodouble.media.pictures import write_part
-from photodouble.media.writer import check_folder, picture_name
+from photodouble.media.picture_output import check_folder, picture_name, write_frame
 from photodouble.provenance import finish, manifest_digest, publish
 from photodouble.stages.convert import STAGE, ConvertConfig, mark, prepare, told
 from photodouble.stages.convert_draw import Drawing, finished, one_thread_each
@@ -29,7 +28,8 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     if not config.frames:
         raise BadInput("There are no frames to preview: name some, like --frames 100,250-260.")
     ready = yield from prepare(config)
-    clip, folder = ready.clip, Path(config.output)
+    clip = ready.clip
+    folder = Path(config.output)
     check_folder(folder, clip, "png")
     plan = yield from make_plan(ready.project, config.plate, config.source, config.target, ready.wanted, clip)
     drawing = Drawing(clip, plan, ready.generator, config.settings, None, ready.watermark, ready.label(config, plan))
@@ -44,7 +44,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             for some in ready.ranges or ():
                 for done in finished(drawing, some.start, some.stop, max(some.stop, 1)):
                     names.append(picture_name(clip, done.frame.index, ".png"))
-                    write_part(part / names[-1], done.frame.image, unsigned / names[-1])
+                    write_frame(part / names[-1], unsigned / names[-1], done.frame, clip)
                     drawn += done.drawn
                     yield Progress(STAGE, len(names), total, "frames")
         if not names:

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -27,9 +27,8 @@ from photodouble.faces.chunk import chunk_faces, small_columns
 from photodouble.faces.detect import Detector
 from photodouble.faces.gather import Gathered
 from photodouble.files import explain, remove, write_json
-from photodouble.media import Clip, Frame, open_clip, read_picture
-from photodouble.media.colour import to_depth
-from photodouble.media.pictures import SUFFIXES, natural
+from photodouble.media import RATE, Clip, Frame, Space, open_clip, read_view
+from photodouble.media.pictures import SUFFIXES, natural, open_pictures
 from photodouble.project import open_project
 from photodouble.stages.chunks import Job, chunk_size, chunks
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
@@ -69,6 +68,7 @@ class ExtractConfig:
         store_crops: keep each face's picture too.
         every_frame: the landmark network looks at every frame, none is left to optical flow: slower, and what a plate
             is worth, since its landmarks are the performance.
+        space: the sources' colour space, where their files do not say it.
     """
 
     project: Path
@@ -78,6 +78,7 @@ class ExtractConfig:
     detector: str = "yunet"
     store_crops: bool = True
     every_frame: bool = False
+    space: Space = field(default_factory=Space)
 
 
 def run(config: ExtractConfig) -> Iterator[Event]:
@@ -101,7 +102,7 @@ def run(config: ExtractConfig) -> Iterator[Event]:
         raise explain(error, folder) from error
     person = bound(project, config.identity)
     settings: dict[str, Any] = {"detector": config.detector, "store_crops": config.store_crops, "strict": True}
-    settings |= {"every_frame": config.every_frame}
+    settings |= {"every_frame": config.every_frame, "space": config.space}
     for event in extract_faces(folder, config.sources, config.reference, person=person, **settings):
         if isinstance(event, Result):
             yield from settle(project, config.identity, FaceSet.open(folder), STAGE)
@@ -121,6 +122,7 @@ def extract_faces(
     every_frame: bool = False,
     person: Bound | None = None,
     strict: bool = False,
+    space: Space = Space(),  # noqa: B008 (frozen)
 ) -> Iterator[Event]:
     """Extract one person's faces into the FaceSet `folder`, for stages that have asked for consent themselves.
 
@@ -135,11 +137,12 @@ def extract_faces(
     began = time.monotonic()
     if not sources:
         raise BadInput("There is nothing to extract from: give at least one video, folder or picture.")
-    clips = [_open(Path(path)) for path in sources]
+    clips = [_open(Path(path), space) for path in sources]
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
     settings |= {"everybody": True} if everybody else {}
     settings |= {"every_frame": True} if every_frame else {}
     settings |= {"person": hashlib.sha256(person.reference.tobytes()).hexdigest()} if person and person.given else {}
+    settings |= {"space": [space.name, _stamp(space.config)]} if space != Space() else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
@@ -222,12 +225,14 @@ def extract_faces(
     yield Result(STAGE, {**values, "folder": str(folder), "seconds": time.monotonic() - began, "extracted": True})
 
 
-def _open(path: Path) -> Clip:
+def _open(path: Path, space: Space = Space()) -> Clip:  # noqa: B008 (frozen)
     """The clip at `path`; unlike a plate's, a folder's pictures may differ in size."""
     files = sorted((file for file in path.iterdir() if _is_picture(file)), key=natural) if path.is_dir() else []
-    clip = open_clip(files[0] if files else path)
     if files:
-        clip = replace(clip, path=path, files=tuple(files), estimated_frames=len(files))
+        clip = open_pictures(path, files[:1], RATE, space)
+        clip = replace(clip, files=tuple(files), estimated_frames=len(files))
+    else:
+        clip = open_clip(path, space=space)
     _check_size(clip.path, clip.width, clip.height)
     return clip
 
@@ -242,7 +247,7 @@ def _frames(clip: Clip, start: int) -> Iterator[Frame]:
         yield from clip.frames(start, dtype=np.uint8)
         return
     for index, file in list(enumerate(clip.files))[start:]:
-        image = to_depth(read_picture(file), np.uint8)
+        image = read_view(file, clip.space)
         _check_size(file, image.shape[1], image.shape[0])
         yield Frame(image, index, index, clip.time_base, 1, clip.colour)
 

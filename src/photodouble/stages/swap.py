@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from photodouble.consent import add_record, require
 from photodouble.errors import BadInput, Refused
 from photodouble.generators import MESH
-from photodouble.media import CODECS, Clip, open_clip
+from photodouble.media import CODECS, Clip, Space, open_clip
 from photodouble.media.codecs import choose
+from photodouble.media.sequence import is_pattern
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report, train
 from photodouble.stages.events import Event, Result, Started, Warned
@@ -32,6 +33,7 @@ class SwapConfig:
         project: folder that keeps faces, model and report data; made if need be.
         basis, reference: recorded as consent for both people; None: records must be there already.
         codec, matte, label, label_text: as in `convert`.
+        space: the plate's colour space, where its files do not say it.
     """
 
     plate: Path
@@ -46,6 +48,7 @@ class SwapConfig:
     matte: Path | None = None
     label: str | None = None
     label_text: str | None = None
+    space: Space = field(default_factory=Space)
 
 
 def run(config: SwapConfig) -> Iterator[Event]:
@@ -61,7 +64,8 @@ def run(config: SwapConfig) -> Iterator[Event]:
     convert.check_output(config.output, config.plate, config.matte)
     if config.model != MESH and config.model not in train.MODELS:
         raise BadInput(f"There is no model '{config.model}': choose one of {', '.join((MESH, *train.MODELS))}.")
-    plate = open_clip(config.plate)
+    plate = open_clip(config.plate, space=config.space)
+    convert.check_plate(plate)
     _check_codec(config, plate)
     check_label(config.label, config.label_text, config.project)
     for path in config.wanted:
@@ -74,9 +78,10 @@ def run(config: SwapConfig) -> Iterator[Event]:
     yield Started(STAGE, {"frames": plate.estimated_frames, "model": config.model} | limit)
     seconds: dict[str, float] = {}
     wanted = extract.ExtractConfig(project.root, ACTOR, config.wanted)
+    double = extract.ExtractConfig(project.root, DOUBLE, [config.plate], every_frame=True, space=config.space)
     told: list[str] = []
     for name, steps in (
-        (DOUBLE, extract.run(extract.ExtractConfig(project.root, DOUBLE, [config.plate], every_frame=True))),
+        (DOUBLE, extract.run(double)),
         (ACTOR, extract.run(wanted)),
     ):
         found = yield from stage(steps, told)
@@ -97,11 +102,13 @@ def run(config: SwapConfig) -> Iterator[Event]:
         config.matte,
         label=config.label,
         label_text=config.label_text,
+        space=config.space,
     )
     made = yield from stage(convert.run(rendering), told)
     seconds["convert"] = made["seconds"]
-    note(project, config.output, seconds, training, told)
-    page = yield from stage(report.run(report.ReportConfig(config.output, project.root)), told)
+    output = Path(made["output"])
+    note(project, output, seconds, training, told)
+    page = yield from stage(report.run(report.ReportConfig(output, project.root)), told)
     seconds["report"] = page["seconds"] if "seconds" in page else time.monotonic() - began - sum(seconds.values())
     yield Result(
         STAGE,
@@ -161,7 +168,8 @@ def trained(training: dict[str, Any]) -> dict[str, Any]:
 def _check_codec(config: SwapConfig, plate: Clip) -> None:
     """Convert would find this out too, but after the training."""
     codec = CODECS[choose(config.output, config.codec)]
-    if config.output.suffix and not codec.encoder and plate.estimated_frames > 1:
+    single = config.output.suffix and not is_pattern(config.output)
+    if single and not codec.encoder and plate.estimated_frames > 1:
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
 
 
