@@ -4,9 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from photodouble.compositing import composite, face_box, match_colour
+from photodouble.compositing import Moment, composite, face_box, measure_look
 from photodouble.compositing.blend import band_mattes, bands, blend
 from photodouble.compositing.detail import match_detail
+from photodouble.compositing.light import match_light
+from photodouble.compositing.look import luma
 from photodouble.faces import find_faces, outline_matte
 from photodouble.faces.topology import OVAL
 from photodouble.media import read_picture
@@ -167,17 +169,33 @@ def test_bands_add_up_to_the_change_and_fade_at_different_widths(plate, box, dra
 def test_colours_move_to_the_plates(plate, box, drawn):
     x0, y0, x1, y1 = box
     own = plate[0][y0:y1, x0:x1].astype(np.float32)
-    weight = inner(plate[1], box, 0.06)
-    matched = match_colour(drawn, own, weight)
+    points = plate[1] - np.array([x0, y0, 0], np.float32)
+    matte = inner(plate[1], box, 0.08)
+    matched = match_light(drawn, own, points, matte)
     assert matched.dtype == np.float32
     assert matched.min() >= 0
     assert matched.max() <= 255
-    skin = (weight > 0.5) & (drawn.max(2) > 120)
+    skin = (matte > 0.5) & (drawn.max(2) > 120)
     before = abs(drawn[skin].mean(0) - own[skin].mean(0))
     after = abs(matched[skin].mean(0) - own[skin].mean(0))
     assert before.max() > 20
     assert after.max() < 0.3 * before.max()
-    assert (match_colour(drawn, own, np.zeros_like(weight)) == drawn).all()
+    assert (match_light(drawn, own, points, matte, strength=0.0) == drawn).all()
+    assert (match_light(drawn, own, points, matte, None, np.ones_like(matte)) == drawn).all()
+
+
+def test_at_the_edge_the_face_has_the_plates_light_and_deep_inside_its_own(plate, box):
+    x0, y0, x1, y1 = box
+    own = plate[0][y0:y1, x0:x1].astype(np.float32)
+    points = plate[1] - np.array([x0, y0, 0], np.float32)
+    matte = inner(plate[1], box, 0.08)
+    across = np.linspace(0.6, 1.4, own.shape[1], dtype=np.float32)[None, :, None]
+    lit = np.clip(own * across, 0, 255)
+    matched = match_light(lit, own, points, matte, edge=1.0)
+    depth = [(matte > 0.2) & (matte < 0.8), inner(plate[1], box, 0.3) > 0.99]
+    edge, deep = (abs(matched[where] - own[where]).mean() / abs(lit[where] - own[where]).mean() for where in depth)
+    assert edge < 0.5
+    assert deep > 1.5 * edge
 
 
 def test_a_dark_mouth_is_not_tinted(plate, box, drawn):
@@ -185,24 +203,40 @@ def test_a_dark_mouth_is_not_tinted(plate, box, drawn):
     own = plate[0][y0:y1, x0:x1].astype(np.float32) * (0.8, 0.9, 1.0)
     dark = drawn.copy()
     dark[80:90, 60:80] = 4
-    matched = match_colour(dark, own.astype(np.float32), inner(plate[1], box, 0.06))
-    assert abs(matched[82:88, 64:76] - 4).max() < 3
+    points = plate[1] - np.array([x0, y0, 0], np.float32)
+    matched = match_light(dark, own.astype(np.float32), points, inner(plate[1], box, 0.06))
+    assert abs(matched[82:88, 64:76] - 4).max() < 5
 
 
 @pytest.mark.parametrize("blur", [0.0, 1.5, 3.0])
 def test_detail_comes_nearer_to_the_plates(plate, box, blur):
     x0, y0, x1, y1 = box
     own = plate[0][y0:y1, x0:x1].astype(np.float32)
-    matte = inner(plate[1], box, 0.04)
+    points = plate[1] - np.array([x0, y0, 0], np.float32)
     soft = cv2.GaussianBlur(own, (0, 0), 1.0)
-    plate_side = cv2.GaussianBlur(own, (0, 0), blur) if blur else own
-
-    def energy(picture):
-        return np.log(cv2.Laplacian(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.CV_32F)[matte > 0.9].std())
-
-    matched = match_detail(soft, plate_side, matte)
+    other = cv2.GaussianBlur(own, (0, 0), blur) if blur else own
+    have, want = (measure_look(picture, points).detail for picture in (soft, other))
+    matched = match_detail(luma(soft), have, want)
+    now = measure_look(cv2.merge([matched] * 3), points).detail
     # To sharpen may go far, to blur only a little.
     nearer = 0.7 if blur == 0 else 0.98
-    assert abs(energy(matched) - energy(plate_side)) < nearer * abs(energy(soft) - energy(plate_side))
-    assert abs(matched[matte > 0.9].mean() - soft[matte > 0.9].mean()) < 0.5
-    assert (match_detail(soft, plate_side, np.zeros_like(matte)) == soft).all()
+    assert abs(np.log(now / want)) < nearer * abs(np.log(have / want))
+    assert abs(matched.mean() - luma(soft).mean()) < 0.5
+    assert (match_detail(luma(soft), float("nan"), want) == luma(soft)).all()
+
+
+def test_the_face_is_handed_on_unblended(plate, box, drawn):
+    done = composite(plate[0], drawn, plate[1], box)
+    assert done.box == box
+    assert done.face.shape == drawn.shape
+    assert done.face.dtype == np.float32
+    x0, y0, x1, y1 = box
+    whole = inner(plate[1], box, 0.3) > 0.99
+    assert abs(done.face[whole] - done.image[y0:y1, x0:x1][whole]).max() <= 1
+
+
+def test_a_frame_is_the_same_whenever_it_is_rendered(plate, box, drawn):
+    noisy = np.clip(plate[0] + np.random.default_rng(3).normal(0, 6, plate[0].shape), 0, 255).astype(np.uint8)
+    first, again, other = (composite(noisy, drawn, plate[1], box, moment=Moment(k)).image for k in (7, 7, 8))
+    assert (first == again).all()
+    assert (first != other).any()

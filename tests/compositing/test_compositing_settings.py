@@ -8,6 +8,7 @@ import pytest
 
 from photodouble.compositing import USUAL, Settings, composite, face_box
 from photodouble.errors import BadInput
+from photodouble.faces import outline_matte
 from photodouble.faces.topology import OVAL
 
 
@@ -55,10 +56,23 @@ def test_colour_sharpness_and_opacity(scene) -> None:
 
     apart = [np.abs(mean(colour=part) - plate[inside].mean(0)).mean() for part in (0, 0.5, 1)]
     assert apart[0] > apart[1] > apart[2]
-    detail = [cv2.Laplacian(done(scene, sharpness=part).image, cv2.CV_32F)[inside].std() for part in (0, 1, 2)]
+    sharp = [done(scene, sharpness=part, grain=0).image for part in (0, 1, 2)]
+    detail = [cv2.Laplacian(image, cv2.CV_32F)[inside].std() for image in sharp]
     assert detail[0] < detail[1] < detail[2]
     assert np.array_equal(done(scene, opacity=0).image, plate)
     assert done(scene, opacity=0.5).matte.max() == 0.5
+
+
+def test_the_step_at_the_edge_goes_as_far_as_is_asked_for(scene) -> None:
+    plate, face, landmarks, box = scene
+    lit = face + np.linspace(-60, 60, face.shape[1], dtype=np.float32)[None, :, None]
+    soft, matte = cv2.GaussianBlur(plate, (0, 0), 4), outline_matte(landmarks, plate.shape[:2], 0.09)
+    rim = (matte > 0.4) & (matte < 0.9)
+
+    def step(part):
+        return np.abs(done((soft, lit, landmarks, box), edge=part).image[rim] - soft[rim].astype(np.float32)).mean()
+
+    assert step(0) > 1.1 * step(0.5) > 1.2 * step(1)
 
 
 def test_what_is_outside_the_matte_stays_whatever_is_set(scene) -> None:

@@ -6,8 +6,12 @@ import cv2
 import numpy as np
 
 from photodouble.compositing.blend import band_mattes, blend
-from photodouble.compositing.colour import match_colour
 from photodouble.compositing.detail import match_detail
+from photodouble.compositing.grain import match_grain
+from photodouble.compositing.light import match_light
+from photodouble.compositing.look import Cells, Look, bands, bare_skin, luma, measure_look
+from photodouble.compositing.moment import ALONE, Moment
+from photodouble.compositing.motion import match_motion
 from photodouble.compositing.settings import USUAL, Settings
 from photodouble.faces.topology import OVAL
 from photodouble.media import Colour
@@ -18,16 +22,19 @@ WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 
 @dataclass(frozen=True)
 class Composited:
-    """The finished picture, of the plate's dtype, and its matte, H x W float32: 0 where no pixel was changed.
+    """One finished frame.
 
-    `face` is what was blended, in the plate's light but not yet into it: h x w x 3 float32 for `box` (x0, y0, x1, y1),
-    0..255 of the plate's view.
+    Attributes:
+        image: the finished picture, of the plate's dtype.
+        matte: H x W float32: 0 where no pixel was changed.
+        face: h x w x 3 float32, 0..255 of the plate's view: the face as it went into the blend, in the plate's light.
+        box: x0, y0, x1, y1 of `face` in the picture.
     """
 
     image: np.ndarray
     matte: np.ndarray
-    face: np.ndarray | None = None
-    box: tuple[int, int, int, int] = (0, 0, 0, 0)
+    face: np.ndarray
+    box: tuple[int, int, int, int]
 
 
 def face_box(landmarks: np.ndarray, shape: tuple[int, int], margin: float = 0.12) -> tuple[int, int, int, int]:
@@ -49,8 +56,9 @@ def composite(
     opacity: np.ndarray | None = None,
     settings: Settings = USUAL,
     colour: Colour = Colour(),  # noqa: B008 (frozen)
+    moment: Moment = ALONE,
 ) -> Composited:
-    """Blend a drawn face into the plate.
+    """Blend a drawn face into the plate. The result depends on nothing but the arguments.
 
     The face is worked on in 0..255 and reaches the plate as a difference: pixels outside the matte are the plate's own
     bits, whatever their type, and a float plate's values above white stay. A linear, PQ or HLG plate is worked on as a
@@ -65,6 +73,7 @@ def composite(
         opacity: h x w float32 0..1, multiplies the matte.
         settings: of the compositor.
         colour: what the plate's values mean.
+        moment: what the shot says about this frame.
     """
     x0, y0, x1, y1 = box
     white = WHITE.get(image.dtype, 1.0)
@@ -81,12 +90,12 @@ def composite(
     if opacity is not None:
         mattes = [matte * opacity for matte in mattes]
     width = float(np.ptp(landmarks[list(OVAL), 0]))
-    if settings.colour:
-        matched = match_colour(face, shown, mattes[1])
-        face = (
-            matched if settings.colour == 1 else cv2.addWeighted(face, 1 - settings.colour, matched, settings.colour, 0)
-        )
-    face = match_detail(face, shown, mattes[0], settings.sharpness)
+    look = moment.look or measure_look(shown, inside, cover)
+    bare = bare_skin(inside, shown.shape[:2])
+    light = look.light if look else None
+    face = match_light(face, shown, inside, mattes[0], light, cover, settings.colour, settings.edge, bare)
+    if look is not None:
+        face = _textured(face, shown, bare, mattes[0], look, settings, moment)
     if settings.opacity != 1:
         mattes = [matte * np.float32(settings.opacity) for matte in mattes]
     change = blend(shown, face, mattes, width, settings)
@@ -102,6 +111,27 @@ def composite(
         done = _added(plate, shown, change, image.dtype)
     cv2.copyTo(done, cv2.inRange(support, 1e-30, 2), result[y0:y1, x0:x1])
     return Composited(result, matte, face, box)
+
+
+def _textured(
+    face: np.ndarray,
+    plate: np.ndarray,
+    bare: np.ndarray,
+    matte: np.ndarray,
+    look: Look,
+    settings: Settings,
+    moment: Moment,
+) -> np.ndarray:
+    """The face with the plate's motion blur, detail and grain; `bare` is its `bare_skin`."""
+    face = match_motion(face, plate, matte, moment.motion)
+    grey = luma(face)
+    cells = Cells.of(grey, bare)
+    sharp = match_detail(grey, cells.detail(grey), look.detail, settings.sharpness)
+    fine = bands(sharp)
+    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain)
+    textured = cv2.merge([done - grey] * 3)
+    textured += face
+    return np.clip(textured, 0, 255, out=textured)
 
 
 def _added(plate: np.ndarray, shown: np.ndarray, change: np.ndarray, dtype: np.dtype) -> np.ndarray:

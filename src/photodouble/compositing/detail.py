@@ -3,35 +3,34 @@
 import cv2
 import numpy as np
 
-GAIN = (0.8, 1.9)
+GAIN = (0.7, 1.9)
 """Detail is weakened or strengthened within these factors: more would draw noise."""
 
 SIGMA = 1.2
 """Pixels: what a blur of this size takes away is detail."""
 
+STEEP = 1.25
+"""Not all of the Laplacian's energy is finer than `SIGMA`: the rest must grow by so much more."""
 
-def match_detail(face: np.ndarray, plate: np.ndarray, matte: np.ndarray, sharpness: float = 1.0) -> np.ndarray:
-    """Scale the face's finest detail towards the energy of the plate's, within `GAIN`: strong motion blur is not met.
+LEAST = 0.5
+"""Squared levels: less detail than this is none that could be scaled."""
+
+
+def match_detail(grey: np.ndarray, own: float, wanted: float, sharpness: float = 1.0) -> np.ndarray:
+    """Scale a face's finest detail towards the energy of the plate's, within `GAIN`. Grain counts in neither.
 
     Args:
-        face, plate: H x W x 3 float32 RGB, 0..255.
-        matte: H x W float32; the energies are compared where it is at least 0.9.
+        grey: H x W float32, the face's luma, 0..255.
+        own, wanted: `Look.detail` of it and of the plate; NaN: unknown, nothing is matched.
         sharpness: scales the result's detail; 1: like the plate's.
 
     Returns:
-        H x W x 3 float32.
+        H x W float32.
     """
-    inside = cv2.inRange(matte, 0.9, 2)
     gain = sharpness
-    if cv2.countNonZero(inside) >= 64:
-        own, wanted = (_energy(picture, inside) for picture in (face, plate))
-        gain *= float(np.clip(wanted / max(own, 0.03), *GAIN))
+    if np.isfinite(own + wanted):
+        ratio = float(np.sqrt((wanted + LEAST) / (own + LEAST)))
+        gain *= float(np.clip(1 + STEEP * (ratio - 1), *GAIN))
     if gain == 1:
-        return face
-    return cv2.addWeighted(face, gain, cv2.GaussianBlur(face, (0, 0), SIGMA), 1 - gain, 0)
-
-
-def _energy(picture: np.ndarray, inside: np.ndarray) -> float:
-    """Standard deviation of the Laplacian where `inside` is not 0."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F), mask=inside)[1][0, 0])
+        return grey
+    return cv2.addWeighted(grey, gain, cv2.GaussianBlur(grey, (0, 0), SIGMA), 1 - gain, 0)

@@ -10,6 +10,7 @@ LIMITS = {
     "matte_softness": (0.0, 0.5),
     "blend_width": (0.005, 0.3),
     "colour": (0.0, 1.0),
+    "edge": (0.0, 1.0),
     "sharpness": (0.0, 3.0),
     "grain": (0.0, 1.0),
     "opacity": (0.0, 1.0),
@@ -26,6 +27,8 @@ class Settings:
         matte_softness: width of the matte's fade, which lies inside its outline.
         blend_width: blur that separates the widest band: over about so much colours fade into the plate's.
         colour: how much of the match with the plate's colours is done; 0 leaves the face as it was drawn.
+        edge: how much of the difference in colour that is left at the matte's edge is spread inwards: 1 hides the edge,
+            and takes from the likeness, of which a good part lies there.
         sharpness: detail of the face against the plate's; 1 is the same, 0 none.
         grain: how much of the plate's grain the face is given; 1 is all of it.
         opacity: of the whole face.
@@ -38,6 +41,7 @@ class Settings:
     matte_softness: float = 0.09
     blend_width: float = 0.06
     colour: float = 1.0
+    edge: float = 0.0
     sharpness: float = 1.0
     grain: float = 1.0
     opacity: float = 1.0

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import cv2
 import numpy as np
 
 from photodouble.errors import BadInput
 from photodouble.evaluation import metrics, pixels
+from photodouble.evaluation.grain import BANDS, grain_power
 from photodouble.evaluation.pixels import Box
 from photodouble.evaluation.quality import PRESENT, Figure, Quality, summarise
 from photodouble.faces import Embedder, FaceSet, Landmarker, Landmarks, Roi, outline_matte, pose
@@ -198,9 +200,9 @@ def pixel_row(
     points: np.ndarray | None,
     ignore: Sequence[Box],
     before: tuple[np.ndarray, np.ndarray] | None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """What one frame's pixels give; see `Quality.frames` for the names."""
-    row: dict[str, float] = {}
+    row: dict[str, Any] = {}
     if cover is not None:
         covered = cover > 0
         outside = pixels.change(output, plate, pixels.erase(~covered, list(ignore)))
@@ -227,6 +229,7 @@ def pixel_row(
         plate_before, output_before = (pixels.luma(pixels.cut(picture, box)) for picture in before)
         errors = pixels.flow_warped_errors((output_before, grey_new), (plate_before, grey_old), matte)
         row |= {"flow_output": errors[0], "flow_plate": errors[1]}
+        row["grain_output"], row["grain_plate"] = grain_power(grey_new, grey_old, inside)
     return row
 
 
@@ -237,6 +240,7 @@ class Table:
         **dict.fromkeys(("time", "lag", "presence", "eyes_shut", "similarity_wanted", "similarity_replaced"), ()),
         **dict.fromkeys(("landmark_error", "gaze_error", "pose_error"), ()),
         **{f"{name}_{of}": () for name in ("sharpness", "jitter", "flow", "edge") for of in ("output", "plate")},
+        **dict.fromkeys(("grain_output", "grain_plate"), (len(BANDS),)),
         **dict.fromkeys(("outside_largest", "outside_mean", "label_largest"), ()),
         **{"box": (4,), "blendshapes_output": (52,), "blendshapes_plate": (52,), "pose_output": (3,)},
         **{"pose_plate": (3,), "gaze_output": (2, 2), "gaze_plate": (2, 2)},

@@ -118,6 +118,20 @@ def ratio_of_medians(output: ArrayLike, plate: ArrayLike) -> float:
     return 1.0 if top == 0 else float("nan")
 
 
+def grain_ratios(output: ArrayLike, plate: ArrayLike) -> tuple[float, float]:
+    """How the grain of n frames, (n, bands) powers, compares: in all, and in the band whose ratio is furthest from 1.
+
+    Ratios of medians over the frames; further is meant in factors: 0.5 is as far as 2.
+    """
+    a, b = _both(output, plate)
+    top, bottom = np.median(a, 0) if len(a) else np.zeros(0), np.median(b, 0) if len(b) else np.zeros(0)
+    if not len(a) or not (bottom > 0).all():
+        return float("nan"), float("nan")
+    each = top / bottom
+    far = int(np.argmax(np.abs(np.log(np.maximum(each, 1e-6)))))
+    return float(top.sum() / bottom.sum()), float(each[far])
+
+
 def moving(blendshapes: ArrayLike) -> np.ndarray:
     """Which blendshapes of the plate, (n, 52), move: standard deviation over time of at least 0.03 -> (52,) bool."""
     values = np.asarray(blendshapes, np.float64)

@@ -26,8 +26,9 @@ class Quality:
             time (seconds), box (n, 4: the plate's face), presence (0..1, of the face in the output),
             similarity_wanted, similarity_replaced, landmark_error, expression_error, gaze_error, pose_error,
             and pairs *_output, *_plate of blendshapes (n, 52), gaze (n, 2, 2), pose (n, 3), sharpness, jitter, flow,
-            edge; eyes_shut (1 where one of the plate's eyes is); outside_largest, outside_mean, label_largest
-            (8-bit levels). The two similarities of a longer clip are known of every second, third ... frame only.
+            edge, grain (n, 3: see `grain`); eyes_shut (1 where one of the plate's eyes is); outside_largest,
+            outside_mean, label_largest (8-bit levels). The two similarities of a longer clip are known of every second,
+            third ... frame only.
     """
 
     summary: dict[str, Figure] = field(default_factory=dict)
@@ -69,7 +70,10 @@ def summarise(frames: dict[str, np.ndarray]) -> dict[str, Figure]:
     landmark_error (%), gaze_error (eye widths), pose_error (degrees): means; gaze without the frames in which the
     plate's eyes are shut. blendshape_correlation, blendshape_correlation_pooled, gaze_correlation: see `metrics`.
     sharpness_ratio: median over frames of output / plate. jitter_ratio: median acceleration, output / plate.
-    flow_warped_error: median error, output / plate; flow_warped_levels: the output's, in 8-bit levels.
+    warped_error_ratio: median flow-warped error, output / plate; flow_warped_error is the same figure by its first
+    name, flow_warped_levels: the output's error in 8-bit levels.
+    grain_ratio: power of the grain, output / plate; grain_spectrum: the ratio in the band in which it is furthest from
+    1. Both of the medians over the frames, see `grain.grain_power`.
     edge_step: mean of what the composite adds to the colour step at the matte's edge, delta E, at least 0.
     outside_change, outside_change_mean: largest and mean change where the matte is 0, 8-bit levels.
     """
@@ -79,6 +83,9 @@ def summarise(frames: dict[str, np.ndarray]) -> dict[str, Figure]:
     with np.errstate(invalid="ignore", divide="ignore"):
         sharp = f["sharpness_output"] / np.where(f["sharpness_plate"] > 0, f["sharpness_plate"], np.nan)
     open_eyes = np.where(f["eyes_shut"][:, None, None] > 0, np.nan, 1.0)
+    warped = metrics.ratio_of_medians(f["flow_output"], f["flow_plate"])
+    unknown = np.full((len(face), 1), np.nan)  # figures that were kept before grain was one
+    grain = metrics.grain_ratios(f.get("grain_output", unknown), f.get("grain_plate", unknown))
     figures: dict[str, float] = {
         "similarity_wanted": _mean(f["similarity_wanted"]),
         "similarity_replaced": _mean(f["similarity_replaced"]),
@@ -93,8 +100,11 @@ def summarise(frames: dict[str, np.ndarray]) -> dict[str, Figure]:
         "pose_error": _mean(f["pose_error"]),
         "sharpness_ratio": _median(sharp),
         "jitter_ratio": metrics.ratio_of_medians(f["jitter_output"], f["jitter_plate"]),
-        "flow_warped_error": metrics.ratio_of_medians(f["flow_output"], f["flow_plate"]),
+        "warped_error_ratio": warped,
+        "flow_warped_error": warped,
         "flow_warped_levels": _median(f["flow_output"]),
+        "grain_ratio": grain[0],
+        "grain_spectrum": grain[1],
         "edge_step": float(np.maximum(0.0, _mean(f["edge_output"] - f["edge_plate"]))),
         "outside_change": _largest(f["outside_largest"]),
         "outside_change_mean": _mean(f["outside_mean"]),

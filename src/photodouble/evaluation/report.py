@@ -19,6 +19,8 @@ from photodouble.evaluation.quality import PRESENT, Quality
 from photodouble.evaluation.worst import filmstrip, worst_frames
 from photodouble.files import write_bytes
 
+COVERED = 12
+"""Frames with a hand that are shown."""
 STYLES = ("main", "second", "third")
 
 
@@ -44,6 +46,7 @@ class ReportData:
             ended, one sentence. kept: seconds and metrics of the weights that are used. worst: the picture of the worst
             held-out faces.
         data: what the two people's footage holds.
+        covered: frames in which a hand is in front of the face.
         settings: name -> value. seconds: stage -> seconds.
         consent: a row (name, basis, reference, digest) for each identity. marks: name -> what the file carries.
         notes: sentences to show below the headline, such as warnings of the run.
@@ -59,6 +62,7 @@ class ReportData:
     kept: dict[str, Any] = field(default_factory=dict)
     worst: Path | None = None
     data: DataReport | None = None
+    covered: Sequence[int] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     consent: Sequence[dict[str, str]] = ()
@@ -78,8 +82,9 @@ def write_report(path: Path, report: ReportData) -> Path:
     main = report.versions[0]
     strip = filmstrip(main.quality.frames) if main.quality.frames else []
     worst = worst_frames(main.quality.frames) if main.quality.frames else []
+    covered = evenly(report.covered, COVERED)
     clips = [("plate", report.plate), *((version.name, version.output) for version in report.versions)]
-    shots = {name: pictures.grab(clip, [*strip, *(item.frame for item in worst)]) for name, clip in clips}
+    shots = {name: pictures.grab(clip, [*strip, *covered, *(item.frame for item in worst)]) for name, clip in clips}
     data = _footage(report)
     names = list(shots)
     figures = [wording.shown(v.quality.summary, wording.targets(v.model, v.codec)) for v in report.versions]
@@ -101,6 +106,8 @@ def write_report(path: Path, report: ReportData) -> Path:
         how=wording.HOW,
         link=quote(main.output.name) if main.output.resolve().parent == Path(path).resolve().parent else "",
         worst=[_pair(shots, main.quality, item.frame, 1.35) | {"reason": item.reason} for item in worst],
+        covered=[_pair(shots, main.quality, k, 1.8) for k in covered] if main.quality.frames else [],
+        covered_count=len(report.covered),
         plots=[plot for plot in _plots(report) if plot],
         learned=learning.summary(report.training, report.stopped, report.kept),
         curve=learning.reconstruction(report.training),
@@ -112,6 +119,11 @@ def write_report(path: Path, report: ReportData) -> Path:
     )  # fmt: skip
     write_bytes(Path(path), page.encode())
     return Path(path)
+
+
+def evenly(frames: Sequence[int], count: int) -> list[int]:
+    """At most `count` of some frames, evenly from the first to the last."""
+    return [frames[k] for k in sorted({round(k) for k in np.linspace(0, len(frames) - 1, count)})] if frames else []
 
 
 def timecode(seconds: float) -> str:

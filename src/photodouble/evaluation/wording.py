@@ -67,7 +67,7 @@ FIGURES = (
         "Steadiness",
         "How much the features tremble, in parts of the plate's own trembling.",
         "ratio",
-        target=1.1,
+        target=1.05,
         above=False,
     ),
     Wording(
@@ -75,7 +75,7 @@ FIGURES = (
         "Seam",
         "Colour step that the matte's edge adds: about 2.3 is what an eye just sees.",
         "delta",
-        target=2.3,
+        target=2.0,
         above=False,
     ),
     Wording(
@@ -113,11 +113,24 @@ FIGURES = (
     ),
     Wording("pose_error", "Pose error", "Mean difference of yaw, pitch and roll.", "degrees", above=False),
     Wording(
-        "flow_warped_error",
+        "warped_error_ratio",
         "Flicker",
         "Change from frame to frame that the plate's motion does not explain, in parts of the plate's own.",
         "ratio",
+        target=1.15,
         above=False,
+    ),
+    Wording(
+        "grain_ratio",
+        "Grain",
+        "Power of the grain on the face's flat skin, in parts of the plate's: 1 is the same.",
+        "ratio",
+    ),
+    Wording(
+        "grain_spectrum",
+        "Grain, by fineness",
+        "The same in whichever of three bands, coarse to fine, is furthest from the plate's.",
+        "ratio",
     ),
     Wording(
         "outside_change_mean",
@@ -148,6 +161,8 @@ HOW = {
     "Untouched": "Pixels whose matte is exactly 0, apart from the visible label, against the plate with the same "
     "watermark. With a codec that loses detail this "
     "shows what the codec changed, and there is no target.",
+    "Grain": "Power spectrum of 16 x 16 squares of flat skin, of luma from 0.125 cycles a pixel upwards, median over "
+    "the squares and over every fourth frame, over the plate's in the same squares.",
     "Flicker": "Every fourth frame is compared with the frame before it, moved along the plate's optical flow.",
 }
 

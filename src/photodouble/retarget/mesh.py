@@ -41,8 +41,9 @@ SHOWN = {
 }
 """Blendshapes that a part of the face shows: they tell a frown from a low brow, which its shape alone does not."""
 
-STAY = 0.6
-"""Price of changing from one picture to another, beside that of not fitting."""
+STAY = {"face": 3.0, "eyes": 0.6, "mouth": 1.5}
+"""Price of changing from one picture to another, beside that of not fitting. What the face shows beyond its shape is
+skin, and a change of it flickers; eyes must follow the gaze."""
 
 KEEP = 1.15
 """How much of the wanted person's proportions is taken; a little above 1 reads more like the person."""
@@ -143,7 +144,7 @@ def target_features(difference: Proportions, landmarks: np.ndarray, blendshapes:
 def paths(wanted: Wanted, want: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.ndarray]:
     """Choose the pictures for a shot of t frames; `starts` (t,) is True where a new track begins."""
     have = own_features(wanted)
-    return {region: choose(have[region], want[region], starts, STAY, wanted.price) for region in REGIONS}
+    return {region: choose(have[region], want[region], starts, STAY[region], wanted.price) for region in REGIONS}
 
 
 def own_features(wanted: Wanted) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from photodouble.faces import FaceSet
 from photodouble.files import atomic
 from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
 from photodouble.retarget.shape import Proportions
-from photodouble.retarget.smooth import KERNEL, smooth
+from photodouble.retarget.smooth import REACH, smooth
 
 BLOCK = 256
 COMPARED = 1000
@@ -111,9 +111,8 @@ def read_smooth(
 
     Each block is read with the frames around it.
     """
-    reach = len(KERNEL) // 2
     for start in range(first, len(rows), BLOCK):
         stop = min(start + BLOCK, len(rows))
-        low, high = max(0, start - 2 * reach), min(len(rows), stop + 2 * reach)
+        low, high = max(0, start - 2 * REACH), min(len(rows), stop + 2 * REACH)
         part = smooth(read(faces, rows[low:high]), starts[low:high])
         yield start, part[start - low : start - low + stop - start]

@@ -61,7 +61,7 @@ from photodouble.stages.labels import check_label, field_left_out, plan_label, w
 from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.render_record import RenderRecord
 
-VERSION = 1
+VERSION = 2
 """Of what frames look like and how chunks are written: another one makes old chunks useless."""
 
 
@@ -235,6 +235,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         model=config.model,
         codec=codec,
         matte=matte,
+        hands=plan.files.hands,
         source=str(clip.path),
         label_box=label_region(label, clip.width, clip.height) if label else None,
         watermark=ready.watermark,
@@ -375,6 +376,7 @@ def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan, label: La
         *sources(ready.clip),
         plan.files.shot,
         plan.files.hands,
+        plan.files.looks,
         ready.project.faces(config.target) / "faces.parquet",
     ]
     stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]

@@ -300,7 +300,8 @@ def _composited(source: Source, window: _Window | None, drawn: Drawn | None, dra
         covered = len(hands.rows(frame.index)) > 0
         cover = hands.matte(frame.index, window.face.image)[y0:y1, x0:x1] if covered else None
         picture, points, opacity, colour = drawn.picture, drawn.landmarks, drawn.opacity, frame.colour
-        done = composite(plate, picture, points, window.face.box, cover, opacity, drawing.settings, colour)
+        moment = drawing.plan.moments.at(frame.index)
+        done = composite(plate, picture, points, window.face.box, cover, opacity, drawing.settings, colour, moment)
         frame = replace(frame, image=done.image)
         part[:] = matte_code(done.matte)
     if isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or ""):

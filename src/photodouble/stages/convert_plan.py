@@ -1,4 +1,4 @@
-"""What a render needs to know of the whole plate before its first frame: faces, the planned shot, hands.
+"""What a render needs to know of the whole plate before its first frame: faces, the planned shot, hands, its light.
 
 It is found once and kept in the project for the plate, for other renders and previews, and for other processes.
 """
@@ -8,16 +8,19 @@ from collections.abc import Generator as Steps
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
+from photodouble.compositing import Moments, face_box, measure_look, plan_moments
+from photodouble.compositing.plan import NUMBERS
 from photodouble.consent.binding import bound
 from photodouble.errors import BadInput
 from photodouble.evaluation import plate_rows
 from photodouble.faces import FaceSet
 from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
-from photodouble.files import make_folder
+from photodouble.files import atomic, make_folder
 from photodouble.media import Clip
 from photodouble.media.video import stored_frames
 from photodouble.project import Project
@@ -26,25 +29,31 @@ from photodouble.stages.events import Event, Progress, Result
 from photodouble.stages.extract import extract_faces
 
 STAGE = "convert"
-SHOT = 1
+SHOT = 2
 """Version of how shots are planned: another one makes kept plans out of date."""
+
+
+LOOKED = 3
+"""How the plate's face looks is measured in every third frame: light changes slowly."""
 
 
 @dataclass(frozen=True)
 class PlanFiles:
-    """Where the parts of a plan lie: the plate's FaceSet, the planned shot, the hands."""
+    """Where the parts of a plan lie: the plate's FaceSet, the planned shot, the hands, how the plate's face looks."""
 
     faces: Path
     shot: Path
     hands: Path
+    looks: Path
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned plate: `files` is where it is kept."""
+    """A planned plate: `moments` are what compositing is told of each frame, `files` is where it is kept."""
 
     shot: Shot
     hands: Hands
+    moments: Moments
     files: PlanFiles
 
 
@@ -62,19 +71,27 @@ def make_plan(
     if not len(rows):
         raise BadInput(f"{faces.folder} holds no face of the plate {plate}: run 'photodouble extract' on it again.")
     index = faces.folder / "faces.parquet"
-    hands_file = folder / f"hands-{state([*sources(clip), index])}.npz"
-    hands = yield from seek_hands(clip, faces, rows, hands_file)
+    known = state([*sources(clip), index])
+    hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks-{known}.npz"
+    hands, looks = yield from survey(clip, faces, rows, hands_file, looks_file)
     shot_file = folder / f"shot-{state([index, project.faces(target) / 'faces.parquet'], SHOT)}.npz"
     shot = Shot.load(shot_file, faces) if shot_file.is_file() else None
     if shot is None or not np.array_equal(shot.rows, rows):
         shot = plan_shot(wanted, faces, rows)
         shot.save(shot_file)
-    return Plan(shot, hands, PlanFiles(faces.folder, shot_file, hands_file))
+    return Plan(shot, hands, moments(shot, hands, looks), PlanFiles(faces.folder, shot_file, hands_file, looks_file))
 
 
 def load_plan(files: PlanFiles) -> Plan:
     """Read what `make_plan` kept."""
-    return Plan(Shot.load(files.shot, FaceSet.open(files.faces)), Hands.load(files.hands), files)
+    shot, hands = Shot.load(files.shot, FaceSet.open(files.faces)), Hands.load(files.hands)
+    return Plan(shot, hands, moments(shot, hands, load_looks(files.looks)), files)
+
+
+def moments(shot: Shot, hands: Hands, looks: np.ndarray) -> Moments:
+    """What compositing is told of each frame, from what `survey` measured."""
+    hidden = np.isin(shot.frame, hands.frame)
+    return plan_moments(shot.frame, looks[:, :NUMBERS], looks[:, NUMBERS:], shot.starts, hidden)
 
 
 def plate_faces_rows(faces: FaceSet, clip: Clip) -> np.ndarray:
@@ -116,11 +133,17 @@ def plate_faces(project: Project, plate: Path, source: str, folder: Path, clip: 
     return FaceSet.open(folder / "faces")
 
 
-def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, kept: Path) -> Steps[Event, None, Hands]:
-    """The hands in front of the plate's face (returned): found in a pass of their own, or earlier and kept."""
-    if kept.is_file():
-        return Hands.load(kept)
+def survey(
+    clip: Clip, faces: FaceSet, rows: np.ndarray, hands_file: Path, looks_file: Path
+) -> Steps[Event, None, tuple[Hands, np.ndarray]]:
+    """The hands in front of the plate's face, and how the face looks (returned): found in one pass, or kept.
+
+    The looks are (t, `NUMBERS` + 2): `Look.numbers` of some frames, NaN in others, and the face's centre.
+    """
+    if hands_file.is_file() and looks_file.is_file():
+        return Hands.load(hands_file), load_looks(looks_file)
     seeker, at = HandSeeker(), 0
+    looks = np.full((len(rows), NUMBERS + 2), np.nan)
     if clip.kind == "video":
         # RGB is made of the few frames that are looked at.
         frames = ((stored.index, lambda stored=stored: stored.image(True)) for stored in stored_frames(clip))
@@ -129,13 +152,44 @@ def seek_hands(clip: Clip, faces: FaceSet, rows: np.ndarray, kept: Path) -> Step
     for number, image in ahead(frames, 3):
         here = at < len(rows) and int(faces.frame[rows[at]]) == number
         points = faces.landmarks(int(rows[at]), int(rows[at]) + 1)[0] if here else None
+        if points is not None:
+            looks[at, NUMBERS:] = points[:, :2].mean(0)
+            if at % LOOKED == 0:
+                looks[at, :NUMBERS] = look_numbers(image(), points)
         at += here
         seeker.observe(number, image, points)
         if number % 16 == 0:
             yield Progress(STAGE, number, clip.estimated_frames, "frames", "looking for hands")
     hands = seeker.finish()
-    hands.save(kept)
-    return hands
+    hands.save(hands_file)
+    with atomic(looks_file) as part, part.open("wb") as file:
+        np.savez_compressed(file, looks=looks)
+    return hands, looks
+
+
+def look_numbers(image: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """`Look.numbers` (`NUMBERS`,) of a face with these landmarks in a picture, H x W x 3 uint8; NaN if none is seen."""
+    x0, y0, x1, y1 = face_box(points, image.shape[:2])
+    look = None
+    if min(x1 - x0, y1 - y0) > 1:
+        look = measure_look(image[y0:y1, x0:x1].astype(np.float32), points - np.array([x0, y0, 0], np.float32))
+    return np.full(NUMBERS, np.nan) if look is None else look.numbers()
+
+
+def load_looks(path: Path) -> np.ndarray:
+    """Read what `survey` kept.
+
+    Raises:
+        BadInput: the file is missing, cut off, or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            looks = data["looks"]
+        if looks.ndim != 2 or looks.shape[1] != NUMBERS + 2:
+            raise ValueError("other numbers")
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise BadInput(f"Cannot read the light in {path}: delete the file and run the command again.") from error
+    return looks
 
 
 def sources(clip: Clip) -> Sequence[Path]:

@@ -22,6 +22,7 @@ class RenderRecord:
         faces: the FaceSet that holds the plate's faces.
         wanted, replaced: names of the two identities.
         person: number of the replaced person among the plate's; None: the best face of each frame.
+        hands: the hands in front of the plate's face, `faces.occlusion.Hands`; None: they were not looked for.
         source: name of the plate in `faces`; None: that set holds nothing else.
         model, codec: names.
         label_box: x0, y0, x1, y1 of the visible label, None where there is none.
@@ -43,6 +44,7 @@ class RenderRecord:
     model: str
     codec: str
     matte: Path | None = None
+    hands: Path | None = None
     person: int | None = None
     source: str | None = None
     label_box: tuple[int, int, int, int] | None = None
@@ -87,7 +89,8 @@ class RenderRecord:
             values = {key: values[key] for key in values if key in {item.name for item in fields(RenderRecord)}}
             for key in ("plate", "output", "faces"):
                 values[key] = Path(values[key])
-            values["matte"] = Path(values["matte"]) if values.get("matte") else None
+            for key in ("matte", "hands"):
+                values[key] = Path(values[key]) if values.get(key) else None
             values["label_box"] = tuple(values["label_box"]) if values.get("label_box") else None
             return RenderRecord(**values)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

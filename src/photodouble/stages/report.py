@@ -13,6 +13,7 @@ from photodouble.evaluation import Quality, ReportData, Version, measuring, plat
 from photodouble.evaluation.data import DataReport, data_report
 from photodouble.evaluation.quality import SUMMARY
 from photodouble.faces import FaceSet
+from photodouble.faces.occlusion import Hands
 from photodouble.media import CODECS
 from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
@@ -134,6 +135,13 @@ def footage(project: Project, record: RenderRecord) -> DataReport | None:
     return data_report((record.wanted, wanted), (record.replaced, plate), order)
 
 
+def covered(record: RenderRecord) -> list[int]:
+    """The frames in which a hand is in front of the plate's face, as far as is known."""
+    if record.hands is None or not record.hands.is_file():
+        return []
+    return np.unique(Hands.load(record.hands).frame).tolist()
+
+
 def learned(project: Project, record: RenderRecord) -> tuple[dict[str, Any], Path | None]:
     """The training behind a render, and the picture of its worst held-out faces if the model is still that one."""
     folder = project.model(record.model)
@@ -171,6 +179,7 @@ def report_data(
         kept=training.get("best") or {},
         worst=worst,
         data=data,
+        covered=covered(record),
         settings=settings,
         seconds=record.seconds,
         consent=[{"name": name} | row for name, row in record.consent.items()],

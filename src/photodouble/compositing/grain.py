@@ -1,0 +1,107 @@
+"""The plate's grain on the new face."""
+
+from functools import cache
+
+import cv2
+import numpy as np
+
+from photodouble.compositing.look import SIGMAS, bands
+
+TILE = 512
+"""Side of the noise tiles, pixels; a larger face sees them repeated."""
+
+SEED, PAD = 20170412, 32
+SIZES = (0.0, 0.5, 0.7, 1.0, 1.5, 2.5)
+"""Sizes of grain that are mixed: sigmas of the blurs of white noise, pixels."""
+
+CORE, SOFTEST = 4.0, 0.25
+"""A face with more fine structure on flat skin than the plate: what is smaller than `CORE` of its standard deviations
+is weakened, to `SOFTEST` at most, so that features stay."""
+OVERLAP = 0.75
+"""Power of the ratio of wanted and own energy that a band is scaled by. With the root it would keep more than is
+wanted, since coarser structure reaches into it."""
+KEPT = 0.95
+"""A band this near to its wanted strength is left alone."""
+
+
+def match_grain(
+    grey: np.ndarray, fine: list[np.ndarray], own: np.ndarray, wanted: np.ndarray, index: int, amount: float = 1.0
+) -> np.ndarray:
+    """Give a face the plate's grain, band by band; the result depends on nothing but the arguments.
+
+    Args:
+        grey: H x W float32, the face's luma, 0..255. fine: its `bands`.
+        own, wanted: `Look.grain` of the face and of the plate; NaN: unknown, nothing is done.
+        index: of the frame: no two have the same noise.
+        amount: 0..1, part of the grain that is given.
+
+    Returns:
+        H x W float32.
+    """
+    if not amount or not np.isfinite(own + wanted).all():
+        return grey
+    grey = _cored(grey, fine, own, wanted, amount)
+    offsets = np.random.default_rng([SEED, index]).integers(0, TILE, (len(SIZES), 2))
+    for tile, variance, (y, x) in zip(_tiles(), _powers(wanted - own), offsets.tolist(), strict=True):
+        if variance > 1e-3:
+            grey = cv2.scaleAdd(_cut(tile, y, x, grey.shape), amount * float(np.sqrt(variance)), grey)
+    return grey
+
+
+def _cored(grey: np.ndarray, fine: list[np.ndarray], own: np.ndarray, wanted: np.ndarray, amount: float) -> np.ndarray:
+    """A luma whose flat skin has no more fine structure than it should.
+
+    Small values are weakened, large ones stay ("coring": Rossi, "Digital techniques for reducing television noise",
+    SMPTE Journal, 1978).
+    """
+    gains = np.clip(((wanted + 1e-3) / (own + 1e-3)) ** OVERLAP, SOFTEST, 1)
+    for band, gain, variance in zip(fine, gains, own, strict=True):
+        if gain < KEPT:
+            small = cv2.exp(band * band * np.float32(-1 / (CORE**2 * variance + 1e-3)))
+            grey = cv2.scaleAdd(cv2.multiply(band, small), amount * float(gain - 1), grey)
+    return grey
+
+
+def _cut(tile: np.ndarray, y: int, x: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A part of H, W of a tile that goes on for ever."""
+    if y + shape[0] <= len(tile) and x + shape[1] <= len(tile):
+        return tile[y : y + shape[0], x : x + shape[1]]
+    return tile[np.ix_((y + np.arange(shape[0])) % len(tile), (x + np.arange(shape[1])) % len(tile))]
+
+
+def _powers(missing: np.ndarray) -> np.ndarray:
+    """Variance of each tile of noise, of which at most two neighbours are used, so that they have the missing power."""
+    powers, missing = np.zeros(len(SIZES)), np.maximum(missing, 0)
+    response = _response()
+    if not missing.any():
+        return powers
+    k = int(np.searchsorted(response[1] / response[0], missing[1] / max(missing[0], 1e-9)))
+    if 0 < k < len(SIZES):
+        powers[k - 1 : k + 1] = np.maximum(np.linalg.solve(response[:, k - 1 : k + 1], missing), 0)
+    else:  # finer or coarser than any: its power as a whole
+        k = min(k, len(SIZES) - 1)
+        powers[k] = missing.sum() / response[:, k].sum()
+    return powers
+
+
+@cache
+def _tiles() -> list[np.ndarray]:
+    """Noise of variance 1 and of each size, TILE x TILE float32, without a seam."""
+    random = np.random.default_rng(SEED)
+    tiles = []
+    for sigma in SIZES:
+        white = random.standard_normal((TILE, TILE)).astype(np.float32)
+        tile = cv2.GaussianBlur(_wrapped(white), (0, 0), sigma)[PAD:-PAD, PAD:-PAD] if sigma else white
+        tiles.append(tile / tile.std())
+    return tiles
+
+
+@cache
+def _response() -> np.ndarray:
+    """(2, sizes): variance in each band of each tile."""
+    parts = [bands(_wrapped(tile)) for tile in _tiles()]
+    return np.array([[part[i][PAD:-PAD, PAD:-PAD].var(dtype=np.float64) for part in parts] for i in range(len(SIGMAS))])
+
+
+def _wrapped(tile: np.ndarray) -> np.ndarray:
+    return np.pad(tile, PAD, mode="wrap")

@@ -1,0 +1,75 @@
+"""Grain and motion blur: what the plate has, the face gets."""
+
+import cv2
+import numpy as np
+import pytest
+
+from photodouble.compositing.grain import match_grain
+from photodouble.compositing.look import bands
+from photodouble.compositing.motion import match_motion
+from photodouble.evaluation.grain import grain_power
+
+
+def grain(grey):
+    return np.array([band.var() for band in bands(grey)])
+
+
+def noise(level, blur=0.0, seed=1):
+    field = np.random.default_rng(seed).normal(0, 1, (256, 256)).astype(np.float32)
+    field = cv2.GaussianBlur(field, (0, 0), blur) if blur else field
+    return field / field.std() * np.float32(level)
+
+
+@pytest.mark.parametrize("level", [2.0, 6.0])
+@pytest.mark.parametrize("blur", [0.0, 0.7, 1.0])
+def test_a_smooth_face_gets_the_plates_grain_within_ten_percent(level, blur):
+    plate = 128 + noise(level, blur)
+    face = np.full((256, 256), 128, np.float32)
+    done = match_grain(face, bands(face), grain(face), grain(plate), 5)
+    assert np.allclose(grain(done) / grain(plate), 1, atol=0.1)  # of one frame, whose noise is not another's
+    whole = np.ones(done.shape, bool)
+    out, own = grain_power(*(np.clip(np.rint(x), 0, 255).astype(np.uint8) for x in (done, plate)), whole)
+    assert out.sum() / own.sum() == pytest.approx(1, abs=0.1)
+
+
+def test_a_grainier_face_loses_grain_and_keeps_its_edges():
+    face = 128 + noise(4)
+    face[:, 128:] += 80
+    plate = 128 + noise(2)
+    own = grain(128 + noise(4))
+    done = match_grain(face, bands(face), own, grain(plate), 5)
+    flat = done[:, 20:100]
+    assert grain(flat)[0] < 0.5 * own[0]
+    assert done[:, 129].mean() - done[:, 126].mean() > 70
+
+
+def test_grain_is_none_where_none_is_wanted_or_known():
+    face = 128 + noise(1)
+    assert match_grain(face, bands(face), grain(face), grain(128 + noise(5)), 5, 0.0) is face
+    unknown = np.full(2, np.nan)
+    assert match_grain(face, bands(face), grain(face), unknown, 5) is face
+
+
+def smeared(picture, length):
+    kernel = np.full((1, length), 1 / length, np.float32)
+    return cv2.filter2D(picture, -1, kernel)
+
+
+def test_a_still_face_is_blurred_along_the_motion_as_the_plate_is():
+    texture = cv2.GaussianBlur(np.random.default_rng(2).normal(128, 60, (200, 200, 3)).astype(np.float32), (0, 0), 1.5)
+    where = np.ones((200, 200), np.float32)
+    plate, motion = smeared(texture, 9), np.array([18.0, 0.0])
+    done = match_motion(texture, plate, where, motion)
+    assert abs(done - plate).mean() < 0.5 * abs(texture - plate).mean()
+    assert match_motion(texture, texture, where, motion) is texture  # a short shutter
+    assert match_motion(texture, plate, where, None) is texture
+    assert match_motion(texture, plate, where, np.array([0.5, 0.0])) is texture
+
+
+def test_the_figure_knows_more_and_less_grain():
+    whole = np.ones((256, 256), bool)
+    a, b = (np.clip(128 + noise(level), 0, 255).astype(np.uint8) for level in (4, 8))
+    out, own = grain_power(a, b, whole)
+    assert np.allclose(out / own, 0.25, atol=0.05)
+    assert np.isnan(grain_power(a, b, ~whole)[0]).all()
+    assert np.isnan(grain_power(a[:8, :8], b[:8, :8], whole[:8, :8])[0]).all()
