@@ -23,12 +23,17 @@ from photodouble.faces import (
     invert,
     outline_matte,
 )
-from photodouble.media import ClipWriter, Frame, MatteWriter, open_clip, read_picture
+from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip, read_picture
 from photodouble.stages import report
 from photodouble.stages.events import Progress, Result
 from photodouble.stages.render_record import RenderRecord
 
 FRAMES = 18
+
+
+def in_rgb(path: Path) -> Clip:
+    """A clip after which FFV1 is written in RGB, so that pictures keep every bit."""
+    return replace(open_clip(path), stored_format="")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +63,7 @@ def swap(
     output, cover = folder / "swap.mkv", folder / "matte.mkv"
     rows = plate_rows(plate_faces)
     source = alignment(wanted[1].landmarks, 256)
-    with ClipWriter(output, plate, "ffv1") as writer, MatteWriter(cover, plate) as mattes:
+    with ClipWriter(output, in_rgb(small_plate), "ffv1") as writer, MatteWriter(cover, plate) as mattes:
         for frame in plate.frames(0, FRAMES, dtype=np.uint8):
             points = plate_faces.landmarks(rows[frame.index], rows[frame.index] + 1)[0]
             matte = outline_matte(points, frame.image.shape[:2], 0.15)
@@ -84,7 +89,7 @@ def crude(lossless: Path, plate_faces: FaceSet, swap: tuple[Path, Path], wanted:
 
 def rewrite(plate: Path, output: Path, change: Callable[[Frame], np.ndarray]) -> Path:
     clip = open_clip(plate)
-    with ClipWriter(output, clip, "ffv1") as writer:
+    with ClipWriter(output, in_rgb(plate), "ffv1") as writer:
         for frame in clip.frames(0, FRAMES, dtype=np.uint8):
             image = change(frame)
             writer.write(replace(frame, image=image))

@@ -375,7 +375,7 @@ CASES = [
     (missing_folder, 2, r"nowhere does not exist"),
     (below_a_file, 2, r"file/o\.mp4"),
     (read_only, 2, r"read-only"),
-    (full_disk, 2, r"The disk is full while writing .*o\.mp4"),
+    (full_disk, 2, r"needs about .* on the disk of .*mounted"),
     (full_project, 2, r"The disk is full while writing .*mounted"),
     (the_plate_itself, 2, r"is the plate itself"),
     (no_weights, 2, r"Cannot fetch"),
