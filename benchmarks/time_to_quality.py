@@ -62,7 +62,7 @@ FIGURES = (
     Figure("landmark_error", lambda a, b: a < b),
     Figure("sharpness_ratio", nearer_to_one, 0.8),
     Figure("jitter_ratio", not_above_one, 1.05),
-    Figure("flow_warped_error", lambda a, b: a < b),
+    Figure("warped_error_ratio", lambda a, b: a < b),
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 from footage import acting, made
 
 from photodouble.errors import BadInput
-from photodouble.evaluation import Quality, ReportData, Version, summarise, write_report
+from photodouble.evaluation import Quality, ReportData, Version, few, learning, summarise, write_report
 from photodouble.evaluation.clouds import cloud
 from photodouble.evaluation.coverage import coverage
 from photodouble.evaluation.data import DataReport
@@ -327,3 +327,17 @@ def test_clouds_stay_in_their_box_and_a_still_head_in_the_middle():
     still = cloud("Heads", [("plate", np.zeros((1, 2)))], ("l", "r", "t", "b"), (60, 40))
     assert "M200 130h0" in still.svg
     assert cloud("Heads", [("plate", np.zeros((0, 2)))], ("l", "r", "t", "b"), (60, 40)) is None
+
+
+def test_what_training_shows_of_the_swap_is_measured_and_has_words():
+    words = {figure.name for figure in FIGURES}
+    assert set(learning.SWAP) <= words
+    assert set(learning.SWAP) <= set(few.NAMES)
+
+
+def test_the_swaps_figures_are_drawn_over_the_seconds():
+    rows = [
+        {"seconds": at, **{f"swap_{name}{of}": at / 100 for name in learning.SWAP for of in ("", "_mesh")}}
+        for at in (1.0, 2.0, 3.0)
+    ]
+    assert len(swaps(rows)) == len(learning.SWAP)

@@ -12,7 +12,7 @@ from photodouble.faces import Landmarks, pose, transform
 
 NAMES = (
     *("similarity_wanted", "similarity_replaced", "share_nearer_wanted", "blendshape_correlation", "gaze_error"),
-    *("pose_error", "landmark_error", "sharpness_ratio", "jitter_ratio", "flow_warped_error"),
+    *("pose_error", "landmark_error", "sharpness_ratio", "jitter_ratio", "warped_error_ratio"),
 )
 """Those of `quality.summarise` that a few pictures give."""
 

@@ -10,7 +10,7 @@ from photodouble.evaluation.wording import FIGURES, spell
 
 SWAP = (
     *("similarity_wanted", "blendshape_correlation", "gaze_error"),
-    *("sharpness_ratio", "jitter_ratio", "flow_warped_error"),
+    *("sharpness_ratio", "jitter_ratio", "warped_error_ratio"),
 )
 """Figures of the swap that are drawn, of those that `swap_NAME` in a row may be."""
 

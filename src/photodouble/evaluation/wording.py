@@ -170,7 +170,7 @@ MODEL_TARGETS: dict[str, dict[str, float]] = {
     "mesh": {"blendshape_correlation": 0.65, "sharpness_ratio": 0.8},
     "lite": {"blendshape_correlation": 0.75, "sharpness_ratio": 0.7},
 }
-LOSSLESS = frozenset({"ffv1", "png", "tiff", "exr"})
+LOSSLESS = frozenset({"ffv1", "png", "tiff", "exr", "dpx"})
 
 
 @dataclass(frozen=True)
