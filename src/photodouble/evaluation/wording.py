@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from photodouble.evaluation.quality import Figure
+from photodouble.media import CODECS
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,6 @@ MODEL_TARGETS: dict[str, dict[str, float]] = {
     "mesh": {"blendshape_correlation": 0.65, "sharpness_ratio": 0.8},
     "lite": {"blendshape_correlation": 0.75, "sharpness_ratio": 0.7},
 }
-LOSSLESS = frozenset({"ffv1", "png", "tiff", "exr", "dpx"})
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,8 @@ def targets(model: str, codec: str) -> dict[str, float | None]:
     """Target of every figure for this model; "untouched" is one only where the codec keeps pixels as they are."""
     wanted: dict[str, float | None] = {figure.name: figure.target for figure in FIGURES}
     wanted |= MODEL_TARGETS.get(model, {})
-    if codec.lower() not in LOSSLESS:
+    entry = CODECS.get(codec.lower())
+    if entry is None or not entry.exact:
         wanted["outside_change"] = None
     return wanted
 
