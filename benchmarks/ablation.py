@@ -35,10 +35,11 @@ from photodouble.faces import Landmarker, Roi
 from photodouble.files import write_bytes
 from photodouble.networks.original import BOTTLENECKS, UPSCALES
 from photodouble.training.autoencode import SIZE, Autoencode
-from photodouble.training.checkpoint import load_meta, load_model
+from photodouble.training.checkpoint import load_model
 from photodouble.training.data import CropCache, contact_sheet
 from photodouble.training.engine import fit
 from photodouble.training.losses import ssim
+from photodouble.training.model_json import load_meta
 from photodouble.training.task import Budget, Pace, Schedule, Stopped, Ticked
 
 ENLARGED = 4 * SIZE

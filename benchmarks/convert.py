@@ -27,7 +27,7 @@ from photodouble.media.writer import open_output, stream_tags, video_stream
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract
 from photodouble.stages.events import Progress, Result
-from photodouble.training.checkpoint import load_meta
+from photodouble.training.model_json import load_meta
 
 
 @dataclass

@@ -15,7 +15,8 @@ from photodouble.media import read_picture
 from photodouble.project import Project
 from photodouble.retarget import REGIONS
 from photodouble.retarget.mesh import know
-from photodouble.training.checkpoint import Meta, save_model
+from photodouble.training.checkpoint import save_model
+from photodouble.training.model_json import Meta
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from photodouble.errors import BadInput, PhotodoubleError, Refused
 from photodouble.project import init_project
 from photodouble.stages.events import Result, Started, Warned
 from photodouble.stages.export import HALF_TOLERANCE, TOLERANCE, ExportConfig, run
-from photodouble.training.checkpoint import Meta, save_model
+from photodouble.training.checkpoint import save_model
+from photodouble.training.model_json import Meta
 
 SMALL = {  # settings that make a network quick to run
     "original": {"width": 4},

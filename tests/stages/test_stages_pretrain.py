@@ -19,7 +19,8 @@ from photodouble.stages import pretrain, train
 from photodouble.stages.events import Result, Warned
 from photodouble.stages.pretrain import PretrainConfig, split_people
 from photodouble.stages.train import TrainConfig
-from photodouble.training.checkpoint import load_meta, load_model
+from photodouble.training.checkpoint import load_model
+from photodouble.training.model_json import load_meta
 
 IMAGES = 36  # whole batches
 

@@ -9,9 +9,10 @@ from toy import Toy
 
 from photodouble import networks
 from photodouble.errors import BadInput
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta, TrainingState, load_meta, load_model, save_model
+from photodouble.training import checkpoint, model_json
+from photodouble.training.checkpoint import TrainingState, load_model, save_model
 from photodouble.training.engine import fit
+from photodouble.training.model_json import Meta, load_meta
 from photodouble.training.task import Budget, Pace, Saved, Stopped
 
 OFTEN = Pace(tick=0, evaluate=0, save=0, evaluate_share=1e9, save_share=1e9)
@@ -106,7 +107,7 @@ def test_a_damaged_best_is_named(tmp_path: Path) -> None:
     list(fit(Peaks(2), tmp_path / "m", Budget(images=20), seed=3, pace=OFTEN))
     path = tmp_path / "m" / "best.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
-    for load in (load_model, checkpoint.check):
+    for load in (load_model, model_json.check):
         with pytest.raises(BadInput, match=r"best\.safetensors"):
             load(tmp_path / "m")
 

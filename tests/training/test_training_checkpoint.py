@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from photodouble import networks
 from photodouble.errors import BadInput
 from photodouble.files import remove
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta, TrainingState, load_model, load_state, save_model
+from photodouble.training import model_json
+from photodouble.training.checkpoint import TrainingState, load_model, load_state, save_model
+from photodouble.training.model_json import Meta
 
 
 def make(value: float) -> torch.nn.Module:
@@ -61,7 +62,7 @@ def test_channels_last_weights_come_back_equal(tmp_path: Path) -> None:
 def rewrite(path: Path, **changes: object) -> None:
     values = {**json.loads(path.read_text()), **changes}
     del values["sha256"]
-    path.write_text(json.dumps({**values, "sha256": checkpoint._sum(values)}))
+    path.write_text(json.dumps({**values, "sha256": model_json.digest_of_values(values)}))
 
 
 class Killed(BaseException):
@@ -130,7 +131,7 @@ def test_a_cut_or_altered_file_is_named(tmp_path: Path, name: str, where: float,
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     save(tmp_path / "m", 0.25)
     (tmp_path / "m" / name).unlink()
-    assert checkpoint.exists(tmp_path / "m")
+    assert model_json.exists(tmp_path / "m")
     with pytest.raises(BadInput, match=name):
         load_state(tmp_path / "m", load_model(tmp_path / "m").meta)
 
@@ -158,7 +159,7 @@ def test_a_damaged_description_is_not_written_over(tmp_path: Path) -> None:
 
 
 def test_nothing_is_there(tmp_path: Path) -> None:
-    assert not checkpoint.exists(tmp_path)
+    assert not model_json.exists(tmp_path)
     with pytest.raises(BadInput, match="no model"):
         load_model(tmp_path)
 

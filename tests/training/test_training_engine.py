@@ -12,7 +12,7 @@ import torch
 from toy import Toy
 
 from photodouble.errors import BadInput
-from photodouble.training import checkpoint
+from photodouble.training import checkpoint, model_json
 from photodouble.training.engine import fit
 from photodouble.training.task import Began, Budget, Evaluated, Pace, Rewound, Saved, Schedule, Stopped, Ticked
 
@@ -41,7 +41,7 @@ def test_training_lowers_the_loss_and_tells_so(tmp_path: Path) -> None:
     assert isinstance(last, Stopped) and last.reason == "budget" and last.images == 240
     evaluated = [event for event in events if isinstance(event, Evaluated)]
     assert evaluated[-1].preview.is_file() and evaluated[-1].metrics == last.metrics
-    meta = checkpoint.load_meta(tmp_path / "m")
+    meta = model_json.load_meta(tmp_path / "m")
     assert meta.images == 240 and meta.metrics == last.metrics and len(meta.history) == len(evaluated)
 
 
@@ -56,7 +56,7 @@ def test_a_run_cut_in_the_middle_ends_in_the_same_bytes(tmp_path: Path) -> None:
     assert events[0].resumed and events[0].images == 52
     assert digest(tmp_path / "cut") == digest(tmp_path / "whole")
     whole, cut = (
-        checkpoint.load_state(tmp_path / name, checkpoint.load_meta(tmp_path / name)) for name in ("whole", "cut")
+        checkpoint.load_state(tmp_path / name, model_json.load_meta(tmp_path / name)) for name in ("whole", "cut")
     )
     assert whole.tensors.keys() == cut.tensors.keys()
     assert any(key.endswith("exp_avg_sq") for key in cut.tensors)
@@ -140,7 +140,7 @@ def test_a_loss_that_is_no_number_rewinds(tmp_path: Path) -> None:
     events = run(tmp_path / "m", 80, task)
     assert sum(isinstance(event, Rewound) for event in events) == 1
     assert events[-1].reason == "budget" and events[-1].images == 80
-    state = checkpoint.load_state(tmp_path / "m", checkpoint.load_meta(tmp_path / "m"))
+    state = checkpoint.load_state(tmp_path / "m", model_json.load_meta(tmp_path / "m"))
     assert state.values["counters"]["rate"] == 0.5
     assert all(value.isfinite().all() for value in checkpoint.load_model(tmp_path / "m").module.state_dict().values())
 
@@ -155,7 +155,7 @@ def test_a_loss_that_never_is_a_number_stops_with_the_last_good_model(tmp_path: 
 
 def test_without_an_average_the_weights_are_the_trained_ones(tmp_path: Path) -> None:
     run(tmp_path / "m", 16, Toy(share=0))
-    state = checkpoint.load_state(tmp_path / "m", checkpoint.load_meta(tmp_path / "m"))
+    state = checkpoint.load_state(tmp_path / "m", model_json.load_meta(tmp_path / "m"))
     assert not any(key.startswith("module/") for key in state.tensors)
     assert run(tmp_path / "m", 24, Toy(share=0))[-1].images == 24
 
@@ -174,7 +174,7 @@ def test_a_plateau_ends_a_run_by_minutes_early(tmp_path: Path) -> None:
     assert 720 < last.seconds < 1800  # a fifth of the budget is the earliest
     assert "0.500 after" in last.message and "60 min would add about 0.0000" in last.message
     # the learning rate's tail was run before the end
-    counters = checkpoint.load_state(tmp_path / "m", checkpoint.load_meta(tmp_path / "m")).values["counters"]
+    counters = checkpoint.load_state(tmp_path / "m", model_json.load_meta(tmp_path / "m")).values["counters"]
     assert 0.2 <= counters["tail"] < counters["end"] < 0.5
     lefts = [event.left for event in events if isinstance(event, Ticked)]
     assert 3000 < lefts[0] < 3600 and lefts[-1] < 60

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from photodouble.errors import BadInput
-from photodouble.training.checkpoint import load_meta, load_model
+from photodouble.training.checkpoint import load_model
 from photodouble.training.engine import fit
 from photodouble.training.grow import plan_growth
+from photodouble.training.model_json import load_meta
 from photodouble.training.refine import PairCache, Refine
 from photodouble.training.task import About, Budget
 

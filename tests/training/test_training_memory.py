@@ -11,9 +11,10 @@ from toy import Toy
 from photodouble.errors import BadInput
 from photodouble.training import memory
 from photodouble.training import run as running
-from photodouble.training.checkpoint import load_meta, load_state
+from photodouble.training.checkpoint import load_state
 from photodouble.training.engine import fit
 from photodouble.training.memory import activation_bytes, fitting_parts, free_memory, out_of_memory
+from photodouble.training.model_json import load_meta
 from photodouble.training.run import Run
 from photodouble.training.task import Average, Began, Budget, Divided, Pace, Schedule, Stopped
 

@@ -15,7 +15,8 @@ import torch
 
 from photodouble import networks
 from photodouble.errors import BadInput
-from photodouble.training.checkpoint import Meta, TrainingState, load_model, load_state, load_weights, save_model
+from photodouble.training.checkpoint import TrainingState, load_model, load_state, load_weights, save_model
+from photodouble.training.model_json import Meta
 
 Names = dict[str, int]
 

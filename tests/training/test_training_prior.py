@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 from photodouble import networks
 from photodouble.errors import BadInput
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta, save_model
+from photodouble.training import model_json
+from photodouble.training.checkpoint import save_model
+from photodouble.training.model_json import Meta
 from photodouble.training.prior import EVERYBODY, PRIORS, load_prior
 
 
@@ -41,7 +42,7 @@ def test_every_decoder_starts_as_the_priors(tmp_path):
     told = loaded.record()
     assert told["consent"] == {EVERYBODY: EVERYBODY * 2}
     assert told["from"] == str(tmp_path / "prior") and told["images"] == 7
-    assert told["weights"] == checkpoint.load_meta(tmp_path / "prior").weights
+    assert told["weights"] == model_json.load_meta(tmp_path / "prior").weights
 
 
 def test_a_known_identity_keeps_its_decoder_and_a_new_one_gets_the_mean(tmp_path):
@@ -72,7 +73,7 @@ def test_a_standard_grows_into_the_start_of_a_fine(tmp_path):
 def test_the_best_weights_are_taken_not_the_newest(tmp_path):
     module = saved(tmp_path, [EVERYBODY])
     best = {key: value + 1 for key, value in module.state_dict().items()}
-    save_model(tmp_path, module, replace(checkpoint.load_meta(tmp_path), best={"score": 0.5}), best=best)
+    save_model(tmp_path, module, replace(model_json.load_meta(tmp_path), best={"score": 0.5}), best=best)
     loaded = load_prior(str(tmp_path), "lite")
     assert loaded is not None
     assert all(torch.equal(loaded.weights[key], value) for key, value in best.items())
@@ -81,7 +82,7 @@ def test_the_best_weights_are_taken_not_the_newest(tmp_path):
 
 def test_half_precision_is_read_as_single(tmp_path):
     module = saved(tmp_path / "whole", [EVERYBODY])
-    meta = checkpoint.load_meta(tmp_path / "whole")
+    meta = model_json.load_meta(tmp_path / "whole")
     save_model(tmp_path / "half", module.half(), replace(meta, weights=""))
     assert {value.dtype for value in load_file(tmp_path / "half" / "weights.safetensors").values()} == {torch.float16}
     loaded = load_prior(str(tmp_path / "half"), "lite")

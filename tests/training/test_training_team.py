@@ -8,8 +8,9 @@ import pytest
 import torch
 from toy import Toy
 
-from photodouble.training.checkpoint import load_meta, load_model, load_state
+from photodouble.training.checkpoint import load_model, load_state
 from photodouble.training.engine import fit
+from photodouble.training.model_json import load_meta
 from photodouble.training.state import seed_of
 from photodouble.training.task import Budget, Pace, Saved, Stopped, Ticked
 

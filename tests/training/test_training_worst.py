@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from toy import Toy
 
-from photodouble.training.engine import WORST, fit
+from photodouble.training.engine import fit
 from photodouble.training.losses import l1, l1_each
+from photodouble.training.model_json import WORST
 from photodouble.training.pair_cache import PairCache
 from photodouble.training.refine import Refine
 from photodouble.training.task import Budget, Evaluated, Pace

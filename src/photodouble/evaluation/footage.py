@@ -1,7 +1,9 @@
 """What a person's footage holds, as arrays: what coverage is judged from."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from functools import partial
 
 import cv2
 import numpy as np
@@ -24,6 +26,11 @@ TURNED = 30.0
 
 CHEEKS = ((117, 118, 101, 36, 205, 187, 123), (346, 347, 330, 266, 425, 411, 352))
 """Landmarks around the cheek on the picture's left, and around the one on its right."""
+
+LINEAR = (np.arange(256) / 255) ** 2.2
+"""Luminance of 8-bit levels."""
+
+THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,12 @@ def read_footage(name: str, faces: FaceSet, rows: np.ndarray | None = None) -> F
     """What is known of a FaceSet's faces, or of some of its rows; `LIT` of their pictures are read."""
     rows = np.arange(len(faces)) if rows is None else np.asarray(rows, np.int64)
     brightness, side = (np.full(len(rows), np.nan) for _ in range(2))
-    for k in np.unique(np.linspace(0, max(0, len(rows) - 1), min(LIT, len(rows))).round().astype(int)):
-        row = int(rows[k])
-        try:
-            picture = faces.crop(row)
-        except BadInput:
-            continue  # a set without pictures
-        points = transform(faces.landmarks(row, row + 1)[0], faces.matrices(row, row + 1)[0])
-        brightness[k], side[k] = light(picture, points, float(faces.pose[row, 0]))
+    looked = np.unique(np.linspace(0, max(0, len(rows) - 1), min(LIT, len(rows))).round().astype(int))
+    wanted = rows[looked].tolist()
+    points = [transform(faces.landmarks(row, row + 1)[0], faces.matrices(row, row + 1)[0]) for row in wanted]
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(partial(_light_of, faces), wanted, points))
+    brightness[looked], side[looked] = np.array(found).reshape(-1, 2).T
     return Footage(
         name,
         faces.frame[rows],
@@ -89,6 +94,14 @@ def read_footage(name: str, faces: FaceSet, rows: np.ndarray | None = None) -> F
         _nearest(brightness),
         _nearest(side),
     )
+
+
+def _light_of(faces: FaceSet, row: int, points: np.ndarray) -> tuple[float, float]:
+    try:
+        picture = faces.crop(row)
+    except BadInput:
+        return float("nan"), float("nan")  # a set without pictures
+    return light(picture, points, float(faces.pose[row, 0]))
 
 
 def light(picture: np.ndarray, landmarks: np.ndarray, yaw: float) -> tuple[float, float]:
@@ -105,9 +118,8 @@ def light(picture: np.ndarray, landmarks: np.ndarray, yaw: float) -> tuple[float
     for cheek in CHEEKS:
         inside = np.zeros(picture.shape[:2], np.uint8)
         cv2.fillConvexPoly(inside, cv2.convexHull(np.round(landmarks[list(cheek), :2]).astype(np.int32)), 1)
-        pixels = picture[inside > 0].astype(np.float64)
-        linear = (pixels / 255) ** 2.2
-        levels.append(float((linear @ (0.2126, 0.7152, 0.0722)).mean()) if len(pixels) else float("nan"))
+        pixels = picture[inside > 0]
+        levels.append(float((LINEAR[pixels] @ (0.2126, 0.7152, 0.0722)).mean()) if len(pixels) else float("nan"))
     left, right = (max(level, 1e-4) for level in levels)
     mean = (left + right) / 2
     lightness = 116 * mean ** (1 / 3) - 16 if mean > 0.008856 else 903.3 * mean

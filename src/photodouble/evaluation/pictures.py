@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from photodouble.media import open_clip
+from photodouble.media.video import stored_frames
 
 
 def grab(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
@@ -15,8 +16,10 @@ def grab(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
     wanted = set(indices)
     if not wanted:
         return {}
-    # Frames are only converted once they are yielded: a pass that starts at the first wanted one skips the rest.
-    shots = open_clip(path).frames(min(wanted), max(wanted) + 1, dtype=np.uint8)
+    clip, start, stop = open_clip(path), min(wanted), max(wanted) + 1
+    if clip.kind == "video":  # RGB is made of the wanted ones only
+        return {shot.index: shot.image(True) for shot in stored_frames(clip, start, stop) if shot.index in wanted}
+    shots = clip.frames(start, stop, dtype=np.uint8)
     return {frame.index: frame.image for frame in shots if frame.index in wanted}
 
 

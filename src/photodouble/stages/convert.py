@@ -60,6 +60,7 @@ from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.labels import check_label, field_left_out, plan_label, with_field
 from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.render_record import RenderRecord
+from photodouble.training.model_json import load_meta
 
 VERSION = 2
 """Of what frames look like and how chunks are written: another one makes old chunks useless."""
@@ -291,8 +292,6 @@ def prepare(config: ConvertConfig) -> Steps[Event, None, Ready]:
     faces = FaceSet.open(project.faces(config.target))
     yield from settle(project, config.target, faces, STAGE)
     if config.model != MESH:
-        from photodouble.training.checkpoint import load_meta
-
         check_model(project, project.model(config.model), load_meta(project.model(config.model)), config.target)
     wanted, _ = know_faces(faces)
     generator = load_generator(project, config.model, config.target, wanted)

@@ -28,8 +28,8 @@ from photodouble.retarget.examples import free_of
 from photodouble.retarget.pairs import make_pairs
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.recognise import check_model
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta
+from photodouble.training import checkpoint, model_json
+from photodouble.training.model_json import Meta
 from photodouble.training.pairs import split_faces
 
 STAGE = "export"
@@ -98,7 +98,7 @@ def run(config: ExportConfig) -> Iterator[Event]:
     record = require(project, config.identity, date.today())
     check_output(config.output)
     folder = find_model(project, config.model)
-    meta = checkpoint.load_meta(folder)
+    meta = model_json.load_meta(folder)
     check_identity(project, folder, meta, record)
     loaded = checkpoint.load_model(folder)
     conversion = Conversion(loaded.module, meta.identities.index(config.identity))
@@ -176,7 +176,7 @@ def find_model(project: Project, model: str) -> Path:
     if model == "mesh":
         raise BadInput("The model mesh is not trained, so there is nothing to export: name a trained one.")
     named = project.model(model)
-    return Path(model) if not checkpoint.exists(named) and checkpoint.exists(Path(model)) else named
+    return Path(model) if not model_json.exists(named) and model_json.exists(Path(model)) else named
 
 
 def check_identity(project: Project, folder: Path, meta: Meta, record: ConsentRecord) -> None:

@@ -21,8 +21,9 @@ from photodouble.project import MARKER, Project, init_project
 from photodouble.retarget.examples import free_of
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
 from photodouble.stages.extract import extract_faces
-from photodouble.training import checkpoint
-from photodouble.training.engine import PREVIEW, fit
+from photodouble.training import model_json
+from photodouble.training.engine import fit
+from photodouble.training.model_json import PREVIEW
 from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import FEWEST, draw_pairs
 from photodouble.training.prior import EVERYBODY
@@ -115,7 +116,7 @@ def run(config: PretrainConfig) -> Iterator[Event]:
         name: {"faces": len(faces), "people": len(people[name]), "mark": str(faces.info.get("mark", ""))}
         for name, faces in sets.items()
     }
-    if checkpoint.exists(config.output) and checkpoint.load_meta(config.output).data != data:
+    if model_json.exists(config.output) and model_json.load_meta(config.output).data != data:
         raise BadInput(f"The prior in {config.output} was begun on other faces: choose another --output, or remove it.")
     minutes = LONGEST if config.minutes is None and config.images is None else config.minutes
     seen = sum(map(len, groups))
@@ -193,9 +194,9 @@ def split_people(faces: FaceSet) -> list[list[FaceSet]]:
 
 
 def _check_output(output: Path) -> None:
-    if not checkpoint.exists(output):
+    if not model_json.exists(output):
         return
-    meta = checkpoint.check(output)
+    meta = model_json.check(output)
     if meta.task != STAGE:
         raise BadInput(f"The model in {output} is no prior: choose another --output.")
 

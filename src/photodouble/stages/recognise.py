@@ -28,7 +28,7 @@ from photodouble.project import Project
 from photodouble.stages.events import Event, Warned
 
 if TYPE_CHECKING:
-    from photodouble.training.checkpoint import Meta
+    from photodouble.training.model_json import Meta
 
 LOOKS = 16
 """Frames of footage that are looked at, spread over all of it, before nobody in it counts as the person."""

@@ -19,8 +19,8 @@ from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
 from photodouble.stages.events import Event, Progress, Result, Started
 from photodouble.stages.render_record import RenderRecord
-from photodouble.training import checkpoint
-from photodouble.training.engine import WORST
+from photodouble.training import model_json
+from photodouble.training.model_json import WORST
 
 STAGE = "report"
 
@@ -145,9 +145,9 @@ def covered(record: RenderRecord) -> list[int]:
 def learned(project: Project, record: RenderRecord) -> tuple[dict[str, Any], Path | None]:
     """The training behind a render, and the picture of its worst held-out faces if the model is still that one."""
     folder = project.model(record.model)
-    if not checkpoint.exists(folder):
+    if not model_json.exists(folder):
         return record.training, None
-    meta = checkpoint.load_meta(folder)
+    meta = model_json.load_meta(folder)
     training = record.training
     if not training:  # the model was trained by a stage of its own
         history = [{"seconds": row["seconds"], **row["metrics"]} for row in meta.history]

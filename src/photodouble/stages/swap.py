@@ -14,7 +14,7 @@ from photodouble.media import CODECS, Clip, Space, open_clip
 from photodouble.media.codecs import choose
 from photodouble.media.sequence import is_pattern
 from photodouble.project import Project, init_project
-from photodouble.stages import convert, extract, report, train
+from photodouble.stages import convert, extract, report
 from photodouble.stages.events import Event, Result, Started, Warned
 from photodouble.stages.labels import check_label
 from photodouble.stages.render_record import RenderRecord
@@ -62,8 +62,8 @@ def run(config: SwapConfig) -> Iterator[Event]:
     """
     began = time.monotonic()
     convert.check_output(config.output, config.plate, config.matte)
-    if config.model != MESH and config.model not in train.MODELS:
-        raise BadInput(f"There is no model '{config.model}': choose one of {', '.join((MESH, *train.MODELS))}.")
+    if config.model != MESH:
+        _check_model(config.model)
     plate = open_clip(config.plate, space=config.space)
     convert.check_plate(plate)
     _check_codec(config, plate)
@@ -88,6 +88,8 @@ def run(config: SwapConfig) -> Iterator[Event]:
         seconds[f"extract {name}"] = found["seconds"]
     training: dict[str, Any] = {}
     if config.model != MESH:
+        from photodouble.stages import train  # PyTorch takes seconds to load, and `mesh` does without it
+
         budget = train.TrainConfig(project.root, DOUBLE, ACTOR, config.model, config.minutes)
         training = yield from stage(train.run(budget), told)
         seconds["train"] = training["seconds"]
@@ -163,6 +165,13 @@ def trained(training: dict[str, Any]) -> dict[str, Any]:
     """The part of train's result that a result of swap holds."""
     told = ("images", "images_per_second", "ssim", "metrics", "best", "stopped")
     return {key: training[key] for key in told if training}
+
+
+def _check_model(name: str) -> None:
+    from photodouble.stages.train import MODELS
+
+    if name not in MODELS:
+        raise BadInput(f"There is no model '{name}': choose one of {', '.join((MESH, *MODELS))}.")
 
 
 def _check_codec(config: SwapConfig, plate: Clip) -> None:

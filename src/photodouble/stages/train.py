@@ -21,11 +21,12 @@ from photodouble.project import open_project
 from photodouble.stages.events import Event, Preview, Progress, Result, Started, Warned
 from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.swap_judge import SwapJudge
-from photodouble.training import checkpoint
+from photodouble.training import model_json
 from photodouble.training.autoencode import SIZE as ORIGINAL_SIZE
 from photodouble.training.autoencode import Autoencode
-from photodouble.training.engine import PREVIEW, fit
+from photodouble.training.engine import fit
 from photodouble.training.grow import plan_growth
+from photodouble.training.model_json import PREVIEW
 from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import draw_pairs, few_or_many
 from photodouble.training.prior import NONE, load_prior
@@ -106,9 +107,9 @@ def run(config: TrainConfig) -> Iterator[Event]:
     growth = plan_growth(folder, list(sets), Refine.name) if config.add else None
     _check_known(folder, sets, grows=config.add)
     device = _device(config.devices)
-    known = checkpoint.exists(folder)
+    known = model_json.exists(folder)
     if known:
-        check_model(project, folder, checkpoint.load_meta(folder))
+        check_model(project, folder, model_json.load_meta(folder))
     prior = None if known else load_prior(config.init, config.model)
     if prior:
         require_known(project, prior.meta.consent | prior.meta.start.get("consent", {}), date.today())
@@ -145,7 +146,7 @@ def run(config: TrainConfig) -> Iterator[Event]:
         yield Warned(STAGE, f"There is no CUDA device: {config.model} is made for one and trains very slowly without.")
     budget = Budget(minutes, config.images)
     values: dict[str, Any] = {"resumed": False}
-    about = About(list(sets), consent, data, checkpoint.load_meta(folder).start if known else {})
+    about = About(list(sets), consent, data, model_json.load_meta(folder).start if known else {})
     start: Callable[[nn.Module], None] | None = None
     if growth:
         about = growth.about(consent, data)
@@ -175,7 +176,7 @@ def run(config: TrainConfig) -> Iterator[Event]:
             values["ssim"] = event.best.get("metrics", event.metrics).get("ssim")
     if values.get("trained_seconds"):
         values["images_per_second"] = values["images"] / values["trained_seconds"]
-    values["history"] = checkpoint.load_meta(folder).history
+    values["history"] = model_json.load_meta(folder).history
     values |= {"model": str(folder), "preview": str(folder / PREVIEW), "seconds": time.monotonic() - began}
     yield Result(STAGE, values)
 
@@ -199,9 +200,9 @@ def _check_known(folder: Path, sets: dict[str, FaceSet], grows: bool) -> None:
 
     The same names are not enough: `swap` calls everybody by the same two.
     """
-    if not checkpoint.exists(folder):
+    if not model_json.exists(folder):
         return
-    meta = checkpoint.check(folder)
+    meta = model_json.check(folder)
     remedy = "move it away, or use another project"
     if meta.identities != list(sets) and not grows:
         raise BadInput(

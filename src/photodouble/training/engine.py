@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from photodouble.files import write_bytes
-from photodouble.training import checkpoint
+from photodouble.training import model_json
 from photodouble.training.logs import Logs
 from photodouble.training.plateau import TAIL, Forecast, forecast
 from photodouble.training.run import Run, follow
@@ -38,7 +38,6 @@ from photodouble.training.team import gathered
 
 MAX_REWINDS = 2
 LONGEST = 50.0  # seconds between two checkpoints, at most
-PREVIEW, WORST = "preview.png", "worst.png"
 
 
 class Due:
@@ -93,7 +92,7 @@ def fit(
     mixed = not hasattr(task, "speed")  # such a task says itself what is computed how
     others = follow, task, seed, start, folder
     with gathered(device, devices, mixed, *others) as team:
-        resumed = checkpoint.exists(folder)
+        resumed = model_json.exists(folder)
         if devices > 1:
             team.fabric.barrier()  # the others, too, have looked whether there is a model
         run = Run(task, seed, start=start, team=team)
@@ -177,7 +176,7 @@ def _train(
             more: dict[str, float] = {}
             if reason or looking.now(now):
                 more = run.look(further) if further else {}
-                write_picture(folder / WORST, run.look(task.worst))
+                write_picture(folder / model_json.WORST, run.look(task.worst))
                 looking.done(now, seconds())
                 looked = counters.images
             begin = seconds()
@@ -207,7 +206,7 @@ def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: 
     score = float(run.task.score(metrics))
     entry = {"seconds": round(counters.seconds, 2), "images": counters.images, "metrics": metrics, "score": score}
     counters.history.append(entry)
-    write_picture(folder / PREVIEW, picture)
+    write_picture(folder / model_json.PREVIEW, picture)
     if score > run.best.get("score", -math.inf):
         run.keep_best(score)
     told = look_ahead(run, budget, patience)
@@ -215,7 +214,7 @@ def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: 
         progress = budget.progress(counters.images, counters.seconds)
         counters.tail, counters.end = progress, min(1.0, (1 + TAIL) * progress)
         counters.why = told.sentence(counters.seconds, 60 * (budget.minutes or 0))
-    return Evaluated(counters.seconds, counters.images, metrics, folder / PREVIEW)
+    return Evaluated(counters.seconds, counters.images, metrics, folder / model_json.PREVIEW)
 
 
 def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | None:

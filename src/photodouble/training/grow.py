@@ -9,8 +9,8 @@ from torch import nn
 
 from photodouble import networks
 from photodouble.errors import BadInput
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta
+from photodouble.training import checkpoint, model_json
+from photodouble.training.model_json import Meta
 from photodouble.training.run import Run
 from photodouble.training.task import About, Task
 
@@ -63,7 +63,7 @@ class Growth:
         """Put the larger model, whose new decoders have learned nothing yet, in the place of the one that is there."""
         if not self.begun:
             Run(task, seed, torch.device(device), self.start).save(self.folder, about)
-        return replace(self, meta=checkpoint.load_meta(self.folder), begun=True)
+        return replace(self, meta=model_json.load_meta(self.folder), begun=True)
 
 
 def plan_growth(folder: Path, names: list[str], task: str) -> Growth:
@@ -77,7 +77,7 @@ def plan_growth(folder: Path, names: list[str], task: str) -> Growth:
     Raises:
         BadInput: there is no whole model, it is of another kind, or it knows all of them.
     """
-    meta = checkpoint.check(folder)
+    meta = model_json.check(folder)
     if meta.task != task:
         raise BadInput(f"Nobody can be added to the model {folder}, a '{meta.architecture}': train it anew with both.")
     new = [name for name in names if name not in meta.identities]

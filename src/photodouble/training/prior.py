@@ -11,8 +11,8 @@ from torch import nn
 from photodouble import networks
 from photodouble.errors import BadInput
 from photodouble.networks.fine import grow
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta
+from photodouble.training import checkpoint, model_json
+from photodouble.training.model_json import Meta
 
 BUNDLED, NONE = "bundled", "none"
 PRIORS = Path(__file__).parent / "priors"
@@ -76,16 +76,16 @@ def load_prior(init: str | None, architecture: str) -> Prior | None:
     Raises:
         BadInput: there is none, it is damaged, or it is of another network or has other settings.
     """
-    if init == NONE or (init is None and not checkpoint.exists(PRIORS / architecture)):
+    if init == NONE or (init is None and not model_json.exists(PRIORS / architecture)):
         return None
     bundled = init in (None, BUNDLED)
     folder = PRIORS / architecture if bundled else Path(str(init))
-    if bundled and not checkpoint.exists(folder):
+    if bundled and not model_json.exists(folder):
         raise BadInput(
             f"No prior for '{architecture}' comes with photodouble: give the folder of one that "
             f"'photodouble pretrain' made, or --init {NONE}."
         )
-    meta = checkpoint.check(folder)
+    meta = model_json.check(folder)
     if (meta.architecture, architecture) == ("standard", "fine"):
         grown = grow(checkpoint.load_model(folder).module)
         meta = replace(meta, architecture="fine", config=networks.config_of(grown))
@@ -97,7 +97,7 @@ def load_prior(init: str | None, architecture: str) -> Prior | None:
         )
     with torch.device("meta"):
         _check_settings(str(folder), meta, networks.create(architecture))
-    weights = load_file(checkpoint.weights_file(folder, meta, best=True))
+    weights = load_file(model_json.weights_file(folder, meta, best=True))
     return Prior(meta, weights, BUNDLED if bundled else str(folder))
 
 

@@ -13,8 +13,8 @@ from torch import nn
 
 from photodouble import networks
 from photodouble.errors import BadInput
-from photodouble.training import checkpoint
-from photodouble.training.checkpoint import Meta, TrainingState
+from photodouble.training import checkpoint, model_json
+from photodouble.training.checkpoint import TrainingState
 from photodouble.training.memory import (
     BACKWARD,
     activation_bytes,
@@ -24,6 +24,7 @@ from photodouble.training.memory import (
     part_of,
     weight_bytes,
 )
+from photodouble.training.model_json import Meta
 from photodouble.training.state import (
     Meter,
     pack_optimizer,
@@ -281,7 +282,7 @@ class Run:
         Raises:
             BadInput: it is damaged or of another network.
         """
-        meta = checkpoint.load_meta(folder)
+        meta = model_json.load_meta(folder)
         config = json.loads(json.dumps(networks.config_of(self.module)))
         same = (meta.architecture, meta.task) == (self.module.architecture, self.task.name)
         if not same or config != {**config, **meta.config}:
@@ -331,7 +332,7 @@ class Run:
 
 def follow(team: Team, task: Task, seed: int, start: Callable[[nn.Module], None] | None, folder: Path) -> None:
     """What a process that does not lead does: as it is told, until it is told to stop."""
-    known = checkpoint.exists(folder)
+    known = model_json.exists(folder)
     team.fabric.barrier()  # the leader waits, too, before it writes the first checkpoint
     run = Run(task, seed, start=start, team=team)
     if known:

@@ -133,7 +133,7 @@ class Divisible(Protocol):
 
 @dataclass(frozen=True)
 class About:
-    """What model.json should say beyond the network: see `checkpoint.Meta`."""
+    """What model.json should say beyond the network: see `model_json.Meta`."""
 
     identities: list[str] = field(default_factory=list)
     consent: dict[str, str] = field(default_factory=dict)
@@ -224,7 +224,7 @@ class Divided:
 class Stopped:
     """Last event. `reason`: "budget", "plateau" or "diverged"; `message` says it in one sentence.
 
-    `metrics` are the newest; `best` is `checkpoint.Meta.best`: of the weights that `load_model` gives.
+    `metrics` are the newest; `best` is `model_json.Meta.best`: of the weights that `load_model` gives.
     """
 
     reason: str
