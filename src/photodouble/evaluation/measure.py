@@ -21,7 +21,7 @@ from photodouble.faces import Embedder, FaceSet, Landmarker, Landmarks, Roi, out
 from photodouble.media import Clip, Frame, open_clip
 from photodouble.provenance import embed
 
-EMBEDDED = 300  # the encoder costs most: of a longer clip it sees every second, third ... frame, evenly
+EMBEDDED = 200  # the encoder costs most: of a longer clip it sees every second, third ... frame, evenly
 FLOW_EVERY = 4
 THREADS = 2
 AHEAD = 8  # frames that may wait for their landmarks

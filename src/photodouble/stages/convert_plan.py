@@ -4,8 +4,10 @@ It is found once and kept in the project for the plate, for other renders and pr
 """
 
 import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
 from collections.abc import Generator as Steps
-from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -35,6 +37,9 @@ SHOT = 2
 
 LOOKED = 3
 """How the plate's face looks is measured in every third frame: light changes slowly."""
+
+WAITING = 4
+"""Frames that may wait for that."""
 
 
 @dataclass(frozen=True)
@@ -149,22 +154,33 @@ def survey(
         frames = ((stored.index, lambda stored=stored: stored.image(True)) for stored in stored_frames(clip))
     else:
         frames = ((frame.index, lambda frame=frame: frame.image) for frame in clip.frames(dtype=np.uint8))
-    for number, image in ahead(frames, 3):
-        here = at < len(rows) and int(faces.frame[rows[at]]) == number
-        points = faces.landmarks(int(rows[at]), int(rows[at]) + 1)[0] if here else None
-        if points is not None:
-            looks[at, NUMBERS:] = points[:, :2].mean(0)
-            if at % LOOKED == 0:
-                looks[at, :NUMBERS] = look_numbers(image(), points)
-        at += here
-        seeker.observe(number, image, points)
-        if number % 16 == 0:
-            yield Progress(STAGE, number, clip.estimated_frames, "frames", "looking for hands")
+    with ThreadPoolExecutor(1) as pool:
+        measured: deque[tuple[int, Future[np.ndarray]]] = deque()
+        for number, image in ahead(frames, 3):
+            here = at < len(rows) and int(faces.frame[rows[at]]) == number
+            points = faces.landmarks(int(rows[at]), int(rows[at]) + 1)[0] if here else None
+            if points is not None:
+                looks[at, NUMBERS:] = points[:, :2].mean(0)
+                if at % LOOKED == 0:
+                    measured.append((at, pool.submit(_look_of, image, points)))
+            at += here
+            seeker.observe(number, image, points)
+            while len(measured) > WAITING:  # each holds its frame
+                row, numbers = measured.popleft()
+                looks[row, :NUMBERS] = numbers.result()
+            if number % 16 == 0:
+                yield Progress(STAGE, number, clip.estimated_frames, "frames", "looking for hands")
+        for row, numbers in measured:
+            looks[row, :NUMBERS] = numbers.result()
     hands = seeker.finish()
     hands.save(hands_file)
     with atomic(looks_file) as part, part.open("wb") as file:
         np.savez_compressed(file, looks=looks)
     return hands, looks
+
+
+def _look_of(image: Callable[[], np.ndarray], points: np.ndarray) -> np.ndarray:
+    return look_numbers(image(), points)
 
 
 def look_numbers(image: np.ndarray, points: np.ndarray) -> np.ndarray:
