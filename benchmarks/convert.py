@@ -97,10 +97,12 @@ def main() -> None:
 
 
 def borrowed(model: Path, to: str | None, root: Path) -> tuple[Project, str]:
-    """A project with a copy of the model and of the wanted person's faces; and that person's name."""
+    """A project with a copy of the model and of its people; and the wanted person's name."""
     theirs, project = Project(model.resolve().parent.parent), init_project(root)
-    target = to or load_meta(model).identities[0]
-    shutil.copytree(theirs.identity(target), project.identity(target))
+    meta = load_meta(model)
+    target = to or meta.identities[0]
+    for name in {target, *meta.consent}:  # everybody whom it was trained on must consent still
+        shutil.copytree(theirs.identity(name), project.identity(name))
     shutil.copytree(model, project.model(model.name))
     add_record(project, "plate", "synthetic", "a benchmark: nothing of it is kept")
     return project, target

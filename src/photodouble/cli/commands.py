@@ -432,7 +432,7 @@ def convert(
 ) -> None:
     """Render a plate with the wanted face, marked and signed; stopped, it continues."""
     from photodouble.stages import convert as stage
-    from photodouble.stages import convert_preview
+    from photodouble.stages import convert_preview, convert_ready
     from photodouble.stages.presets import chosen
 
     if (output is None) == (preview is None):
@@ -447,7 +447,7 @@ def convert(
         "grain": grain,
         "opacity": opacity,
     }
-    config = stage.ConvertConfig(
+    config = convert_ready.ConvertConfig(
         project=project,
         plate=plate,
         source=source,
@@ -462,7 +462,7 @@ def convert(
         settings=chosen(project, preset, changes, save_preset),
         frames=frames,
         shots=shots,
-        space=stage.Space(colour_space, ocio),
+        space=convert_ready.Space(colour_space, ocio),
     )
     finish(convert_preview.run(config) if preview else stage.run(config), as_json)
 

@@ -8,9 +8,9 @@ from photodouble.errors import BadInput
 from photodouble.files import atomic, remove
 from photodouble.media.picture_output import check_folder, picture_name, write_frame
 from photodouble.provenance import finish, manifest_digest, publish
-from photodouble.stages.convert import STAGE, ConvertConfig, mark, prepare, told
 from photodouble.stages.convert_draw import Drawing, finished, one_thread_each
-from photodouble.stages.convert_plan import make_plan
+from photodouble.stages.convert_plan import STAGE, make_plan
+from photodouble.stages.convert_ready import ConvertConfig, mark, prepare, told
 from photodouble.stages.events import Event, Preview, Progress, Result, Started
 
 

@@ -15,6 +15,7 @@ from photodouble.media.codecs import choose
 from photodouble.media.sequence import is_pattern
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report
+from photodouble.stages.convert_ready import check_output, check_plate
 from photodouble.stages.events import Event, Result, Started, Warned
 from photodouble.stages.labels import check_label
 from photodouble.stages.render_record import RenderRecord
@@ -61,11 +62,11 @@ def run(config: SwapConfig) -> Iterator[Event]:
         Refused: consent is missing or policy refuses; BadInput: something cannot be read or written.
     """
     began = time.monotonic()
-    convert.check_output(config.output, config.plate, config.matte)
+    check_output(config.output, config.plate, config.matte)
     if config.model != MESH:
         _check_model(config.model)
     plate = open_clip(config.plate, space=config.space)
-    convert.check_plate(plate)
+    check_plate(plate)
     _check_codec(config, plate)
     check_label(config.label, config.label_text, config.project)
     for path in config.wanted:
