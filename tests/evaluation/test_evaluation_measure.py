@@ -103,7 +103,7 @@ def test_the_plate_itself_is_the_other_person_and_else_perfect(lossless, plate_f
     assert figures["similarity_replaced"] > 0.9
     assert figures["similarity_wanted"] < 0.45
     assert figures["share_nearer_wanted"] == 0
-    for name in ("sharpness_ratio", "flow_warped_error"):
+    for name in ("sharpness_ratio", "warped_error_ratio"):
         assert figures[name] == 1
     for name in ("edge_step", "outside_change", "outside_change_mean", "timestamp_error"):
         assert figures[name] == 0
@@ -153,7 +153,7 @@ def test_blur_and_trembling_are_seen(lossless, plate_faces, swap, wanted, tmp_pa
     figures = measure(lossless, output, swap[1], plate_faces, wanted[1].embedding).summary
     assert figures["jitter_ratio"] > 1.5
     assert figures["sharpness_ratio"] < 0.5
-    assert figures["flow_warped_error"] > 1.2
+    assert figures["warped_error_ratio"] > 1.2
     assert figures["outside_change"] > 10
 
 

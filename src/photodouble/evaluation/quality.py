@@ -70,8 +70,7 @@ def summarise(frames: dict[str, np.ndarray]) -> dict[str, Figure]:
     landmark_error (%), gaze_error (eye widths), pose_error (degrees): means; gaze without the frames in which the
     plate's eyes are shut. blendshape_correlation, blendshape_correlation_pooled, gaze_correlation: see `metrics`.
     sharpness_ratio: median over frames of output / plate. jitter_ratio: median acceleration, output / plate.
-    warped_error_ratio: median flow-warped error, output / plate; flow_warped_error is the same figure by its first
-    name, flow_warped_levels: the output's error in 8-bit levels.
+    warped_error_ratio: median flow-warped error, output / plate; flow_warped_levels: the output's in 8-bit levels.
     grain_ratio: power of the grain, output / plate; grain_spectrum: the ratio in the band in which it is furthest from
     1. Both of the medians over the frames, see `grain.grain_power`.
     edge_step: mean of what the composite adds to the colour step at the matte's edge, delta E, at least 0.
@@ -101,7 +100,6 @@ def summarise(frames: dict[str, np.ndarray]) -> dict[str, Figure]:
         "sharpness_ratio": _median(sharp),
         "jitter_ratio": metrics.ratio_of_medians(f["jitter_output"], f["jitter_plate"]),
         "warped_error_ratio": warped,
-        "flow_warped_error": warped,
         "flow_warped_levels": _median(f["flow_output"]),
         "grain_ratio": grain[0],
         "grain_spectrum": grain[1],
