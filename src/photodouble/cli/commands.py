@@ -3,22 +3,18 @@
 Stages are imported inside the commands, so that `photodouble --help` does not wait for PyTorch.
 """
 
-import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from photodouble import __version__
 from photodouble.cli import options as o
-from photodouble.errors import BadInput, Refused
+from photodouble.cli.consent_commands import consent
+from photodouble.cli.output import HERE, SETTINGS, answer, examples, finish, help_if_alone
+from photodouble.errors import BadInput
 from photodouble.project import MARKER
-from photodouble.stages.events import Event
 
-HERE = Path(".")
-SETTINGS = {"help_option_names": ["-h", "--help"]}
 FIRST, STEPS, LOOK = "Start here", "Step by step", "Look and keep"
 
 app = typer.Typer(
@@ -28,38 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-consent = typer.Typer(help="Record who allowed the use of a face, and on what ground.")
 weights = typer.Typer(help="The third-party model files: list them, fetch them.")
+weights.callback(invoke_without_command=True)(help_if_alone)
 app.add_typer(consent, name="consent", context_settings=SETTINGS, rich_help_panel=STEPS)
 app.add_typer(weights, name="weights", context_settings=SETTINGS, rich_help_panel=LOOK)
-
-
-def examples(*lines: str) -> str:
-    """Epilog of a command's help."""
-    return "[bold]For example[/]\n" + "\n".join(f"  [cyan]{line}[/]" for line in lines)
-
-
-def finish(events: Iterable[Event], as_json: bool) -> None:
-    """Show `events` on standard error while they come, and the result on standard output."""
-    from rich.console import Console
-
-    from photodouble.cli.show import draw
-
-    answer(draw(events, Console(stderr=True, highlight=False)), as_json)
-
-
-def answer(values: dict[str, Any], as_json: bool) -> None:
-    """Print a result on standard output, as one JSON object or as a table."""
-    from photodouble.cli.text import plain
-
-    if as_json:
-        sys.stdout.write(json.dumps(plain(values), indent=2, allow_nan=False) + "\n")
-        return
-    from rich.console import Console
-
-    from photodouble.cli.summary import show
-
-    show(values, Console(highlight=False))
 
 
 def is_project(folder: Path) -> bool:
@@ -84,14 +52,6 @@ def root(
 ) -> None:
     """Put an actor's face on the photo double, with consent on record and every output marked."""
     help_if_alone(context)
-
-
-@consent.callback(invoke_without_command=True)
-@weights.callback(invoke_without_command=True)
-def help_if_alone(context: typer.Context) -> None:
-    """A group of commands called without one shows its help."""
-    if context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 @app.command(
@@ -166,121 +126,6 @@ def init(folder: o.NewProject = None, project: o.ProjectFolder = HERE, as_json: 
     from photodouble.project import init_project
 
     answer({"project": init_project(folder or project).root}, as_json)
-
-
-@consent.command(
-    "add",
-    cls=o.ManyPictures,
-    epilog=examples(
-        "photodouble consent add ada --basis release --reference 'contract 12' \\\n"
-        "      --document release.pdf --expires 2030-12-31 --picture ada/*.jpg",
-    ),
-)
-def consent_add(
-    name: o.Name,
-    basis: o.RequiredBasis,
-    reference: o.Reference,
-    document: o.Document = None,
-    scope: o.Scope = "",
-    valid_from: o.ValidFrom = None,
-    expires: o.Expires = None,
-    production: o.Production = "",
-    territory: o.Territory = "",
-    media: o.Media = "",
-    pictures: o.Pictures = None,
-    document_sha256: o.DocumentHash = None,
-    recorded_by: o.RecordedBy = None,
-    key: o.ConsentKey = None,
-    project: o.ProjectFolder = HERE,
-    as_json: o.AsJson = False,
-) -> None:
-    """Record that a person allowed the use of their face, or why nobody has to."""
-    from photodouble.stages import consent as stage
-
-    values = stage.add(
-        project,
-        name,
-        basis.value,
-        reference,
-        document,
-        scope=scope,
-        valid_from=valid_from.date() if valid_from else None,
-        expires=expires.date() if expires else None,
-        production=production,
-        territory=territory,
-        media=media,
-        pictures=pictures or (),
-        document_sha256=document_sha256,
-        recorded_by=recorded_by,
-        key=key,
-    )
-    answer(values, as_json)
-
-
-@consent.command("list", cls=o.Command)
-def consent_list(project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
-    """List the project's consent records."""
-    from photodouble.stages import consent as stage
-
-    answer(stage.list_records(project), as_json)
-
-
-@consent.command(
-    "show", cls=o.Command, epilog=examples("photodouble consent show ada", "photodouble consent show 1f5c09ab")
-)
-def consent_show(what: o.NameOrDigest, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
-    """Show an identity's history, or the entry that an output's manifest names."""
-    from photodouble.stages import consent as stage
-
-    answer(stage.show(project, what), as_json)
-
-
-@consent.command(
-    "withdraw",
-    cls=o.Command,
-    epilog=examples("photodouble consent withdraw ada --reason 'letter of 3 May' --document letter.pdf"),
-)
-def consent_withdraw(
-    name: o.Name,
-    reason: o.Reason = "",
-    document: o.Document = None,
-    recorded_by: o.RecordedBy = None,
-    key: o.ConsentKey = None,
-    project: o.ProjectFolder = HERE,
-    as_json: o.AsJson = False,
-) -> None:
-    """Record that a person withdrew: no more training, conversion or export."""
-    from photodouble.stages import consent as stage
-
-    values = stage.withdraw_record(project, name, reason, document=document, recorded_by=recorded_by, key=key)
-    answer(values, as_json)
-
-
-@consent.command(
-    "verify", cls=o.Command, epilog=examples("photodouble consent verify", "photodouble consent verify ada --json")
-)
-def consent_verify(name: o.OptionalName = None, project: o.ProjectFolder = HERE, as_json: o.AsJson = False) -> None:
-    """Check signatures, the chain of entries and the documents; status 3 if one is not as recorded."""
-    from photodouble.stages import consent as stage
-
-    values = stage.verify_records(project, name)
-    answer(values, as_json)
-    if not all(row["whole"] for row in values["verified"]):
-        raise typer.Exit(Refused.exit_status)
-
-
-@consent.command(
-    "keys",
-    cls=o.Command,
-    epilog=examples("photodouble consent keys", "photodouble consent keys --trust 5d0c…e7 --called 'Eva, legal'"),
-)
-def consent_keys(
-    trust: o.Trust = None, called: o.Called = "", project: o.ProjectFolder = HERE, as_json: o.AsJson = False
-) -> None:
-    """Show the key that signs your records and whose keys you trust, or trust one more."""
-    from photodouble.stages import consent as stage
-
-    answer(stage.keys(trust, called), as_json)
 
 
 @app.command(
