@@ -99,8 +99,12 @@ def main() -> None:
 def borrowed(model: Path, to: str | None, root: Path) -> tuple[Project, str]:
     """A project with a copy of the model and of the wanted person's faces; and that person's name."""
     theirs, project = Project(model.resolve().parent.parent), init_project(root)
-    target = to or load_meta(model).identities[0]
+    meta = load_meta(model)
+    target = to or meta.identities[0]
     shutil.copytree(theirs.identity(target), project.identity(target))
+    for name in set(meta.consent) - {target}:  # everybody whom the model was trained on must still consent
+        project.identity(name).mkdir(parents=True)
+        shutil.copyfile(theirs.consent(name), project.consent(name))
     shutil.copytree(model, project.model(model.name))
     add_record(project, "plate", "synthetic", "a benchmark: nothing of it is kept")
     return project, target
