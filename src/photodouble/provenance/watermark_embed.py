@@ -50,7 +50,7 @@ def embed(image: np.ndarray, frame_index: int, identifier: int, masked_by: np.nd
     """
     guide = image if masked_by is None else masked_by
     height, width = image.shape[:2]
-    mark = _mark(to_luma(_reduced(guide)), height, width, frame_index, identifier)
+    mark = _mark(_reduced(to_luma(_halved(guide)), height, width), height, width, frame_index, identifier)
     if image.dtype == np.float32:
         return _to_linear(image, guide, mark)
     if image.dtype == np.uint16:
@@ -78,7 +78,8 @@ def embed_luma(
     """
     step = 1 << (bits - 8)
     black, scale = (0, ((1 << bits) - 1) / 255) if full_range else (16 * step, 219 * step / 255)
-    small = _reduced(plane if masked_by is None else masked_by).astype(np.float32)
+    small = _halved(plane if masked_by is None else masked_by).astype(np.float32)
+    small = _reduced(small, *plane.shape)
     luma = np.clip((small - np.float32(black)) / np.float32(scale), 0, 255)
     mark = _mark(luma, plane.shape[0], plane.shape[1], frame_index, identifier, scale)
     if plane.dtype == np.uint8:
@@ -123,14 +124,18 @@ def _mark(luma: np.ndarray, height: int, width: int, frame_index: int, identifie
     return cv2.multiply(wide, _pattern(height, width, identifier), dst=wide)
 
 
-def _reduced(guide: np.ndarray) -> np.ndarray:
-    """The picture with a shorter side of at most `SHORTER` pixels: detail is looked for at one scale in all sizes."""
-    shorter = min(guide.shape[:2])
-    size = [max(1, round(n * min(1.0, SHORTER / shorter))) for n in guide.shape[1::-1]]
-    while shorter >= 2 * SHORTER:  # whole blocks are averaged far faster than parts of pixels
-        shorter, half = shorter // 2, [n // 2 for n in guide.shape[1::-1]]
-        guide = cv2.resize(guide[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA)
-    return cv2.resize(guide, size, interpolation=cv2.INTER_AREA)
+def _halved(guide: np.ndarray) -> np.ndarray:
+    """The picture, halved as often as its shorter side keeps `SHORTER` pixels: that is far faster than other steps."""
+    while min(guide.shape[:2]) >= 2 * SHORTER:
+        wide, high = (n // 2 for n in guide.shape[1::-1])
+        guide = cv2.resize(guide[: 2 * high, : 2 * wide], (wide, high), interpolation=cv2.INTER_AREA)
+    return guide
+
+
+def _reduced(halved: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture of H x W, halved, with a shorter side of at most `SHORTER`: detail is looked for at one scale."""
+    scale = max(1.0, min(height, width) / SHORTER)
+    return cv2.resize(halved, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
 
 
 def _strength(luma: np.ndarray, shorter: int) -> np.ndarray:
