@@ -1,9 +1,15 @@
 """`mesh`: the wanted person's own pictures, warped. Nothing is trained."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 
 from photodouble.generators.protocol import Drawn, PlateFace
 from photodouble.retarget import Wanted, render
+
+OUTER_CORNERS = (33, 263)
+"""Landmarks of the eyes' outer corners."""
 
 
 class MeshGenerator:
@@ -18,10 +24,47 @@ class MeshGenerator:
 
     def draw(self, faces: list[PlateFace]) -> list[Drawn]:
         """Draw some faces."""
-        return [self._one(face) for face in faces]
+        sizes = [self.reduction(face) for face in faces]
+        return [enlarged(self.sketch(reduced(face, by)), face, by) for face, by in zip(faces, sizes, strict=True)]
 
-    def _one(self, face: PlateFace) -> Drawn:
+    def reduction(self, face: PlateFace) -> int:
+        """How many times smaller a face can be drawn: it still has the pixels of the pictures that it is made of."""
+        have = max(_eye_distance(self._wanted.landmarks[picture]) for picture in set(face.choice.values()))
+        return max(1, int(_eye_distance(face.target) / max(have, 1e-6)))
+
+    def sketch(self, face: PlateFace) -> Drawn:
+        """Draw one face in the size that it has."""
         x0, y0, x1, y1 = face.box
         inside = face.target - np.array([x0, y0, 0], np.float32)
         picture = render(self._wanted, inside, face.choice, (y1 - y0, x1 - x0), (face.image, face.landmarks))
         return Drawn(picture, face.target)
+
+
+def _eye_distance(landmarks: np.ndarray) -> float:
+    right, left = OUTER_CORNERS
+    return float(np.linalg.norm(landmarks[right] - landmarks[left]))
+
+
+def reduced(face: PlateFace, by: int) -> PlateFace:
+    """What a face is drawn from, `by` times smaller: box and target are those of a picture of the box alone."""
+    if by == 1:
+        return face
+    x0, y0, x1, y1 = face.box
+    half = np.array([0.5, 0.5, 0], np.float32)
+    target = (face.target - np.array([x0, y0, 0], np.float32) + half) / np.float32(by) - half
+    return replace(face, target=target, box=(0, 0, -(-(x1 - x0) // by), -(-(y1 - y0) // by)))
+
+
+def enlarged(drawn: Drawn, face: PlateFace, by: int) -> Drawn:
+    """What was drawn of `reduced(face, by)`, in the size of the face's box."""
+    if by == 1:
+        return drawn
+    x0, y0, x1, y1 = face.box
+
+    def large(picture: np.ndarray, kernel: int) -> np.ndarray:
+        size = picture.shape[1] * by, picture.shape[0] * by
+        return cv2.resize(picture, size, interpolation=kernel)[: y1 - y0, : x1 - x0]
+
+    picture = large(drawn.picture, cv2.INTER_CUBIC)
+    opacity = None if drawn.opacity is None else large(drawn.opacity, cv2.INTER_LINEAR)
+    return Drawn(np.clip(picture, 0, 255, out=picture), face.target, opacity)

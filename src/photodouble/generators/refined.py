@@ -7,7 +7,7 @@ from torch import nn
 
 from photodouble.faces import INNER, alignment, crop, transform
 from photodouble.faces.alignment import scale
-from photodouble.generators.mesh import MeshGenerator
+from photodouble.generators.mesh import MeshGenerator, enlarged, reduced
 from photodouble.generators.protocol import Drawn, PlateFace
 from photodouble.generators.window import window
 from photodouble.retarget import Wanted
@@ -33,16 +33,17 @@ class RefinedGenerator:
         """Draw some faces."""
         if not faces:
             return []
-        drawn = self._mesh.draw(faces)
-        mesh, lines, matrices = network_inputs(faces, drawn, self._size)
+        sizes = [self._mesh.reduction(face) for face in faces]
+        small = [reduced(face, by) for face, by in zip(faces, sizes, strict=True)]
+        drawn = [self._mesh.sketch(face) for face in small]
+        mesh, lines, matrices = network_inputs(small, drawn, self._size)
         device = next(self._module.parameters()).device
         given, guide = (torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
         picture, logits = self._module(given, guide, self._identity)
         change = ((picture.clamp(0, 1) - given) * 255).permute(0, 2, 3, 1).cpu().numpy()
         alpha = logits.sigmoid()[:, 0].cpu().numpy()
-        return [
-            _corrected(face, d, m, c, a) for face, d, m, c, a in zip(faces, drawn, matrices, change, alpha, strict=True)
-        ]
+        done = [_corrected(d, m, c, a) for d, m, c, a in zip(drawn, matrices, change, alpha, strict=True)]
+        return [enlarged(d, face, by) for d, face, by in zip(done, faces, sizes, strict=True)]
 
 
 def network_inputs(
@@ -71,15 +72,27 @@ def _shifted(face: PlateFace) -> np.ndarray:
     return face.target - np.array([*face.box[:2], 0], np.float32)
 
 
-def _corrected(face: PlateFace, drawn: Drawn, matrix: np.ndarray, change: np.ndarray, alpha: np.ndarray) -> Drawn:
-    shape = drawn.picture.shape[:2]
-    there = window(matrix, len(alpha), shape)
+def _corrected(drawn: Drawn, matrix: np.ndarray, change: np.ndarray, alpha: np.ndarray) -> Drawn:
+    """The picture that `mesh` drew with the network's change; `matrix` goes from its pixels to the crop's."""
+    height, width = drawn.picture.shape[:2]
+    there = window(matrix, len(alpha), (height, width))
+    x0, y0, wide, high = cv2.boundingRect((there > 0).view(np.uint8))
+    opacity = np.ones((height, width), np.float32)
+    if not wide:
+        return Drawn(drawn.picture, drawn.landmarks, opacity)
+    part = slice(y0, y0 + high), slice(x0, x0 + wide)
+    there = np.ascontiguousarray(there[part])
     change, alpha, matrix = _lessened(change, alpha, matrix)
+    matrix = np.array(matrix, np.float64)
+    matrix[:, 2] += matrix[:, :2] @ (x0, y0)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    large = cv2.warpAffine(change, matrix, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    inner = cv2.warpAffine(alpha, matrix, shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    opacity = 1 - there * (1 - _sure(inner))
-    return Drawn(drawn.picture + there[..., None] * large, drawn.landmarks, opacity)
+    large = cv2.warpAffine(change, matrix, (wide, high), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    inner = cv2.warpAffine(alpha, matrix, (wide, high), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    opacity[part] = 1 - there * (1 - _sure(inner))
+    cv2.multiply(large, cv2.merge([there] * 3), dst=large)
+    picture = drawn.picture.copy()
+    picture[part] += large
+    return Drawn(picture, drawn.landmarks, opacity)
 
 
 def _lessened(change: np.ndarray, alpha: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -116,10 +116,18 @@ class Stored:
         """
         frame = self.copied(format, tags)
         _, bits, (wide, high) = _layout(format)
-        inside = (np.asarray(where) != 0).astype(np.uint8)
-        if not inside.any():
+        (x0, y0), inside = at, np.asarray(where).view(np.uint8)
+        left, top, width, height = cv2.boundingRect(inside)
+        if not width:
             return frame
-        (x0, y0), (height, width) = at, inside.shape
+        # The changed part, and around it, to multiples of ALIGNED, what its chroma is filtered with.
+        (left, right), (top, bottom) = (
+            (max(0, first // ALIGNED * ALIGNED - ALIGNED), (first + size) // ALIGNED * ALIGNED + 2 * ALIGNED)
+            for first, size in ((left, width), (top, height))
+        )
+        inside, window = (np.ascontiguousarray(part[top:bottom, left:right]) for part in (inside, window))
+        inside = (inside != 0).view(np.uint8)
+        (x0, y0), (height, width) = (x0 + left, y0 + top), inside.shape
         white = float(np.iinfo(window.dtype).max)
         code = cv2.transform(window, rgb_matrix(self._colour(), self.clip.width, self.clip.height, bits, white))
         if bits > 8:
@@ -127,7 +135,7 @@ class Stored:
         luma, *chroma = cv2.split(code)
         dtype = code.dtype.type
         cv2.copyTo(luma, inside, planes.plane(frame, 0, dtype)[y0 : y0 + height, x0 : x0 + width])
-        reached = self._reached(inside, at, (wide, high))
+        reached = self._reached(inside, (x0, y0), (wide, high))
         for index, plane in enumerate(chroma, 1):
             part = planes.plane(frame, index, dtype)
             part = part[y0 // high : -(-(y0 + height) // high), x0 // wide : -(-(x0 + width) // wide)]

@@ -27,6 +27,9 @@ SMALL, LEAST = 288, 0.5
 DARK, BLACK = 20, 0.35
 """Below this luma the strength falls, to this share of itself in black: bars and fades stay clean."""
 
+SHORTER = 160
+"""Shorter side, in pixels, of the reduced picture in which detail is looked for."""
+
 MASKING = 0.16
 """Levels of strength for each level of the picture's own detail."""
 
@@ -47,7 +50,7 @@ def embed(image: np.ndarray, frame_index: int, identifier: int, masked_by: np.nd
     """
     guide = image if masked_by is None else masked_by
     height, width = image.shape[:2]
-    mark = _mark(to_luma(_reduced(guide)), height, width, frame_index, identifier)
+    mark = _mark(_reduced(to_luma(_halved(guide)), height, width), height, width, frame_index, identifier)
     if image.dtype == np.float32:
         return _to_linear(image, guide, mark)
     if image.dtype == np.uint16:
@@ -62,6 +65,7 @@ def embed_luma(
     bits: int = 8,
     full_range: bool = False,
     masked_by: np.ndarray | None = None,
+    into: np.ndarray | None = None,
 ) -> np.ndarray:
     """The luma plane of a YUV picture with the mark, as `embed` would change it: chroma stays as it is.
 
@@ -70,15 +74,17 @@ def embed_luma(
         frame_index, identifier, masked_by: as for `embed`.
         bits: of the code values.
         full_range: whether black is 0 and white the largest value (else 16 and 235, times 2 to the bits beyond 8).
+        into: where the result is written, an array like `plane`, or `plane` itself; None: a new one.
     """
     step = 1 << (bits - 8)
     black, scale = (0, ((1 << bits) - 1) / 255) if full_range else (16 * step, 219 * step / 255)
-    small = _reduced(plane if masked_by is None else masked_by).astype(np.float32)
+    small = _halved(plane if masked_by is None else masked_by).astype(np.float32)
+    small = _reduced(small, *plane.shape)
     luma = np.clip((small - np.float32(black)) / np.float32(scale), 0, 255)
-    mark = _mark(luma, plane.shape[0], plane.shape[1], frame_index, identifier) * np.float32(scale)
+    mark = _mark(luma, plane.shape[0], plane.shape[1], frame_index, identifier, scale)
     if plane.dtype == np.uint8:
-        return cv2.add(plane, mark, dtype=cv2.CV_8U)
-    return np.minimum(cv2.add(plane, mark, dtype=cv2.CV_16U), (1 << bits) - 1).astype(np.uint16)
+        return cv2.add(plane, mark, dst=into, dtype=cv2.CV_8U)
+    return np.minimum(cv2.add(plane, mark, dtype=cv2.CV_16U), np.uint16((1 << bits) - 1), out=into)
 
 
 def sign(frame_index: int) -> float:
@@ -111,18 +117,25 @@ def spectrum(radius: np.ndarray, shorter: int) -> np.ndarray:
     return (falls / radius).astype(np.float32)
 
 
-def _mark(luma: np.ndarray, height: int, width: int, frame_index: int, identifier: int) -> np.ndarray:
-    """What is to be added: H x W float32, 8-bit levels. `luma`: the reduced picture that hides it."""
-    strength = _strength(luma, min(height, width)) * np.float32(sign(frame_index))
+def _mark(luma: np.ndarray, height: int, width: int, frame_index: int, identifier: int, scale: float = 1) -> np.ndarray:
+    """What is to be added: H x W float32, 8-bit levels times `scale`. `luma`: the reduced picture that hides it."""
+    strength = _strength(luma, min(height, width)) * np.float32(sign(frame_index) * scale)
     wide = cv2.resize(strength, (width, height), interpolation=cv2.INTER_LINEAR)
     return cv2.multiply(wide, _pattern(height, width, identifier), dst=wide)
 
 
-def _reduced(guide: np.ndarray) -> np.ndarray:
-    """The picture with a shorter side of at most 160 pixels: detail is looked for at one scale in all sizes."""
-    height, width = guide.shape[:2]
-    scale = max(1.0, min(height, width) / 160)
-    return cv2.resize(guide, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
+def _halved(guide: np.ndarray) -> np.ndarray:
+    """The picture, halved as often as its shorter side keeps `SHORTER` pixels: that is far faster than other steps."""
+    while min(guide.shape[:2]) >= 2 * SHORTER:
+        wide, high = (n // 2 for n in guide.shape[1::-1])
+        guide = cv2.resize(guide[: 2 * high, : 2 * wide], (wide, high), interpolation=cv2.INTER_AREA)
+    return guide
+
+
+def _reduced(halved: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A picture of H x W, halved, with a shorter side of at most `SHORTER`: detail is looked for at one scale."""
+    scale = max(1.0, min(height, width) / SHORTER)
+    return cv2.resize(halved, (round(width / scale), round(height / scale)), interpolation=cv2.INTER_AREA)
 
 
 def _strength(luma: np.ndarray, shorter: int) -> np.ndarray:

@@ -51,6 +51,9 @@ OPEN_MOUTH, STRETCH = 0.05, 0.4
 """A mouth open by this part of the eye distance shows its inside; a picture with less than this part of the gap has
 none that could be shown."""
 
+LIPS_MARGIN = 4
+"""Pixels around the lips over which their finer look-up fades out."""
+
 Box = tuple[int, int, int, int]
 
 RING_GAIN = (0.5, 2.0)
@@ -178,24 +181,34 @@ def render(
     size = float(np.linalg.norm(target[33, :2] - target[263, :2]))
     for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
         x0, y0, x1, y1 = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
-        if x0 >= x1 or y0 >= y1:
+        if x0 >= x1 or y0 >= y1 or (region == "eyes" and choice[region] == choice["face"]):
             continue
         inside, part = target - np.array([x0, y0, 0]), (y1 - y0, x1 - x0)
-        if region == "mouth":  # lips meet along a line: the mesh is looked up for quarters of pixels
-            vertices = mesh_points(2 * inside + (0.5, 0.5, 0))
-            fine = rasterise(vertices, wanted.triangles, (2 * part[0], 2 * part[1]), 1)
-            double = _warped(wanted, fine, choice[region])
-            layer = cv2.resize(double, part[::-1], interpolation=cv2.INTER_AREA)
-        elif choice[region] == choice["face"]:
-            continue
-        else:
-            layer = _warped(wanted, raster.part(x0, y0, x1, y1), choice[region])
+        layer = _warped(wanted, raster.part(x0, y0, x1, y1), choice[region])
+        if region == "mouth":
+            _draw_lips(wanted, inside, choice[region], layer)
         if region == "mouth" and plate is not None and lacks_inside(wanted, choice["mouth"], target):
             layer = borrow_inside(layer, inside, *plate)
         mask = region_mask(inside, polygons, part, grow=0.10 * size, soft=0.05 * size)
         under = result[y0:y1, x0:x1]
         under += cv2.merge([mask] * 3) * (match_ring(layer, under, mask) - under)
     return result
+
+
+def _draw_lips(wanted: Wanted, target: np.ndarray, picture: int, layer: np.ndarray) -> None:
+    """Draw the lips of `picture` into `layer` once more, in place: they meet along a line, so the mesh is looked up for
+    quarters of pixels."""
+    x0, y0, x1, y1 = _around(target, (LIPS_OUTER,), layer.shape[:2], LIPS_MARGIN)
+    if x0 >= x1 or y0 >= y1:
+        return
+    high, wide = y1 - y0, x1 - x0
+    vertices = mesh_points(2 * (target - np.array([x0, y0, 0])) + (0.5, 0.5, 0))
+    double = _warped(wanted, rasterise(vertices, wanted.triangles, (2 * high, 2 * wide), 1), picture)
+    fine = cv2.resize(double, (wide, high), interpolation=cv2.INTER_AREA)
+    across, down = (np.minimum(np.arange(n), np.arange(n)[::-1]) / LIPS_MARGIN for n in (wide, high))
+    share = np.clip(np.minimum(across, down[:, None]), 0, 1).astype(np.float32)
+    under = layer[y0:y1, x0:x1]
+    under += cv2.merge([share] * 3) * (fine - under)
 
 
 def lacks_inside(wanted: Wanted, picture: int, target: np.ndarray) -> bool:
@@ -228,14 +241,18 @@ def region_mask(
     target: np.ndarray, polygons: tuple[tuple[int, ...], ...], shape: tuple[int, int], grow: float, soft: float
 ) -> np.ndarray:
     """Soft mask of some outlines, grown by `grow` pixels and blurred by `soft`: H x W float32."""
-    mask = np.zeros(shape, np.uint8)
+    step = max(1, int(soft / 3))  # a wide blur costs little on a reduced picture, and looks the same
+    mask = np.zeros([-(-n // step) for n in shape], np.uint8)
     for polygon in polygons:
-        points = np.round(target[list(polygon), :2] * 16).astype(np.int32)
+        points = np.round(((target[list(polygon), :2] + 0.5) / step - 0.5) * 16).astype(np.int32)
         cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, 4)
-        cv2.polylines(mask, [points], True, 255, max(1, round(2 * grow)), cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(mask * np.float32(1 / 255), (0, 0), max(soft, 0.5))
+        cv2.polylines(mask, [points], True, 255, max(1, round(2 * grow / step)), cv2.LINE_AA, 4)
+    blurred = cv2.GaussianBlur(mask * np.float32(1 / 255), (0, 0), max(soft / step, 0.5))
+    if step > 1:
+        blurred = cv2.resize(blurred, (mask.shape[1] * step, mask.shape[0] * step), interpolation=cv2.INTER_LINEAR)
+    return blurred[: shape[0], : shape[1]]
 
 
 def _warped(wanted: Wanted, raster: Raster, index: int) -> np.ndarray:
     positions = source_map(raster, mesh_points(wanted.landmarks[index]))
-    return warp(wanted.picture(index), positions).astype(np.float32)
+    return warp(wanted.picture(index), positions)

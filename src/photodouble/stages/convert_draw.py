@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from av import VideoFrame
 
@@ -42,8 +43,8 @@ HELD = 100_000_000
 """Bytes of 8-bit frames that a batch may hold."""
 
 
-MARGIN = 0.3
-"""Of the face's box, on each side of it: what is drawn and composited with sees that much of the plate."""
+MARGIN = 0.02
+"""Of the face's box, on each side of it: that much of the plate becomes RGB. All work is done inside the box."""
 
 NOTHING = np.empty((0, 0, 3), np.uint8)
 
@@ -148,8 +149,10 @@ def _label(frame: Frame, drawing: Drawing) -> np.ndarray:
 def mark_luma(frame: VideoFrame, source: Stored, matte: np.ndarray, drawing: Drawing) -> VideoFrame:
     """Like `marked`, for a frame that keeps the plate's samples: in place."""
     (luma, bits), (before, _) = luma_plane(frame), luma_plane(source.picture)
-    done = embed_luma(luma, source.index, drawing.watermark, bits, source.full_range, before)
-    luma[:] = np.where(matte > 0, done, luma) if drawing.exact else done
+    into = None if drawing.exact else luma
+    done = embed_luma(luma, source.index, drawing.watermark, bits, source.full_range, before, into)
+    if drawing.exact:
+        cv2.copyTo(done, matte, luma)
     return frame
 
 
