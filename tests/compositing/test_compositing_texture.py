@@ -6,7 +6,7 @@ import pytest
 
 from photodouble.compositing.grain import match_grain
 from photodouble.compositing.look import bands
-from photodouble.compositing.motion import match_motion
+from photodouble.compositing.motion import motion_line, reach, smeared
 from photodouble.evaluation.grain import grain_power
 
 
@@ -50,20 +50,17 @@ def test_grain_is_none_where_none_is_wanted_or_known():
     assert match_grain(face, bands(face), grain(face), unknown, 5) is face
 
 
-def smeared(picture, length):
-    kernel = np.full((1, length), 1 / length, np.float32)
-    return cv2.filter2D(picture, -1, kernel)
-
-
 def test_a_still_face_is_blurred_along_the_motion_as_the_plate_is():
-    texture = cv2.GaussianBlur(np.random.default_rng(2).normal(128, 60, (200, 200, 3)).astype(np.float32), (0, 0), 1.5)
+    texture = cv2.GaussianBlur(np.random.default_rng(2).normal(128, 60, (200, 200)).astype(np.float32), (0, 0), 1.5)
     where = np.ones((200, 200), np.float32)
-    plate, motion = smeared(texture, 9), np.array([18.0, 0.0])
-    done = match_motion(texture, plate, where, motion)
-    assert abs(done - plate).mean() < 0.5 * abs(texture - plate).mean()
-    assert match_motion(texture, texture, where, motion) is texture  # a short shutter
-    assert match_motion(texture, plate, where, None) is texture
-    assert match_motion(texture, plate, where, np.array([0.5, 0.0])) is texture
+    plate, motion = cv2.filter2D(texture, -1, np.full((1, 9), 1 / 9, np.float32)), np.array([18.0, 0.0])
+    line = motion_line(texture, plate, where, motion)
+    assert abs(smeared(texture, line) - plate).mean() < 0.5 * abs(texture - plate).mean()
+    assert line.shape[0] // 2 <= reach(motion)
+    assert motion_line(texture, texture, where, motion) is None  # a short shutter
+    assert motion_line(texture, plate, where, None) is None
+    assert motion_line(texture, plate, where, np.array([0.5, 0.0])) is None
+    assert reach(None) == reach(np.array([0.5, 0.0])) == 0
 
 
 def test_the_figure_knows_more_and_less_grain():
