@@ -6,8 +6,9 @@ import numpy as np
 from photodouble.compositing.look import AXES, bare_skin, enlarged, luma, reduced, shrunk, skin_light, small_step, times
 from photodouble.faces.topology import OVAL
 
-SPREAD = (0.5, 1.3)
-"""Contrast and saturation follow the plate's only within these factors: make-up and beards are not light."""
+CONTRAST, SATURATION = (0.8, 1.3), (0.5, 1.3)
+"""Factors within which they follow the plate's. Make-up and beards are not light, and what gives a face its contrast is
+its shape as much as its light: made as flat as a plate in flat light, it is no longer that face."""
 
 DARK = 102.0
 """Luma (0..255) below which the change of colour fades out: the inside of a mouth is dark in any light."""
@@ -87,7 +88,7 @@ def match_light(
 
 def _transport(have: np.ndarray, want: np.ndarray) -> np.ndarray:
     """(3, 4) float32: what is added to an RGB value, from `Look.light` of the face and of the plate."""
-    contrast, saturation = np.clip((want[3:] + 0.1) / (have[3:] + 0.1), *SPREAD)
+    contrast, saturation = np.clip((want[3:] + 0.1) / (have[3:] + 0.1), *np.transpose([CONTRAST, SATURATION]))
     matrix = np.linalg.inv(AXES) @ np.diag([contrast, saturation, saturation]) @ AXES
     return np.c_[matrix - np.eye(3), want[:3] - matrix @ have[:3]].astype(np.float32)
 
