@@ -184,6 +184,18 @@ def test_colours_move_to_the_plates(plate, box, drawn):
     assert (match_light(drawn, own, points, matte, None, np.ones_like(matte)) == drawn).all()
 
 
+def test_a_plate_in_flat_light_does_not_take_all_of_a_faces_modelling(plate, box, drawn):
+    x0, y0, x1, y1 = box
+    own = plate[0][y0:y1, x0:x1].astype(np.float32)
+    points, deep = plate[1] - np.array([x0, y0, 0], np.float32), inner(plate[1], box, 0.3) > 0.9
+    spread = [
+        luma(match_light(drawn, 128 + part * (own - 128), points, deep.astype(np.float32)))[deep].std()
+        for part in (0.1, 0.4, 1.0)
+    ]
+    assert spread[0] == pytest.approx(spread[1], rel=0.05)
+    assert spread[0] > 0.7 * luma(drawn)[deep].std()
+
+
 def test_at_the_edge_the_face_has_the_plates_light_and_deep_inside_its_own(plate, box):
     x0, y0, x1, y1 = box
     own = plate[0][y0:y1, x0:x1].astype(np.float32)

@@ -9,7 +9,7 @@ from photodouble.compositing.blend import band_mattes, blend, grown
 from photodouble.compositing.detail import match_detail
 from photodouble.compositing.grain import match_grain
 from photodouble.compositing.light import match_light
-from photodouble.compositing.look import Cells, Look, bands, bare_skin, luma, measure_look
+from photodouble.compositing.look import Cells, Look, bands, bare_skin, enlarged, luma, measure_look
 from photodouble.compositing.moment import ALONE, Moment
 from photodouble.compositing.motion import motion_line, reach, smeared
 from photodouble.compositing.settings import USUAL, Settings
@@ -164,7 +164,8 @@ def _textured(
     cells = Cells.of(grey, bare)
     sharp = match_detail(grey, cells.detail(grey), look.detail, settings.sharpness)
     fine = bands(sharp)
-    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain)
+    skin = enlarged(bare, grey.shape[0] // bare.shape[0], grey.shape)
+    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain, skin)
     textured = cv2.cvtColor(cv2.subtract(done, grey), cv2.COLOR_GRAY2RGB)
     textured += face
     return np.clip(textured, 0, 255, out=textured)

@@ -17,8 +17,11 @@ FEATURES = (*BROWS, RIGHT_EYE, LEFT_EYE, LIPS_OUTER)
 RIM, AROUND = 0.1, 0.03
 """What is left out of the skin along the outline and around the features, in parts of the face's width."""
 
-SIGMAS = (0.8, 1.6)
+SIGMAS = (0.8, 1.6, 3.2)
 """Pixels: blurs between which the bands of grain lie, finest first. What is coarser is skin."""
+
+NUMBERS = 6 + len(SIGMAS)
+"""Of a `Look`."""
 
 CELL = 8
 """Side in pixels of the cells in which fine structure is measured."""
@@ -33,7 +36,7 @@ class Look:
 
     Attributes:
         light: (5,) of the skin, 0..255: mean of R, G, B; standard deviation of the luma; that of both colour axes.
-        grain: (2,) variance of the luma of flat skin in the bands between `SIGMAS`, squared 8-bit levels.
+        grain: (3,) variance of the luma of flat skin in the bands between `SIGMAS`, squared 8-bit levels.
         detail: variance of the luma's Laplacian over the face, less that of flat skin.
     """
 
@@ -42,13 +45,13 @@ class Look:
     detail: float
 
     def numbers(self) -> np.ndarray:
-        """All of it, (8,) float64."""
+        """All of it, (`NUMBERS`,) float64: light, grain, detail."""
         return np.array([*self.light, *self.grain, self.detail], np.float64)
 
     @staticmethod
     def of(numbers: np.ndarray) -> "Look":
         """What `numbers` gave."""
-        return Look(numbers[:5], numbers[5:7], float(numbers[7]))
+        return Look(numbers[:5], numbers[5:-1], float(numbers[-1]))
 
 
 def measure_look(picture: np.ndarray, points: np.ndarray, cover: np.ndarray | None = None) -> Look | None:
@@ -184,7 +187,7 @@ class Cells:
         return Cells(whole & (slope <= _middle(slope[whole])), face)
 
     def grain(self, fine: list[np.ndarray]) -> np.ndarray:
-        """(2,) variance in each of a luma's `bands` on flat skin: median over the cells. NaN if there is none."""
+        """(3,) variance in each of a luma's `bands` on flat skin: median over the cells. NaN if there is none."""
         return np.array([self._median(band * band) for band in fine])
 
     def detail(self, grey: np.ndarray) -> float:
