@@ -157,12 +157,12 @@ def test_bands_add_up_to_the_change_and_fade_at_different_widths(plate, box, dra
     inside = landmarks - np.array([x0, y0, 0], np.float32)
     mattes = band_mattes(inside, own.shape[:2])
     assert len(mattes) == len(bands())
-    assert mattes[0].sum() >= mattes[1].sum() >= mattes[2].sum()
+    assert (mattes[0] >= mattes[1]).all()
+    assert mattes[0].sum() > mattes[1].sum()
     ones = [np.ones_like(matte) for matte in mattes]
     assert np.allclose(blend(own, drawn, ones, 150.0), drawn - own, atol=1e-3)
     change = blend(own, drawn, mattes, 150.0)
-    assert (change[mattes[0] == 0] == 0).all()
-    deep = mattes[2] == 1
+    deep = cv2.erode(mattes[1], np.ones((15, 15))) == 1
     assert np.allclose(change[deep], (drawn - own)[deep], atol=1e-3)
 
 
@@ -182,6 +182,18 @@ def test_colours_move_to_the_plates(plate, box, drawn):
     assert after.max() < 0.3 * before.max()
     assert (match_light(drawn, own, points, matte, strength=0.0) == drawn).all()
     assert (match_light(drawn, own, points, matte, None, np.ones_like(matte)) == drawn).all()
+
+
+def test_a_plate_in_flat_light_does_not_take_all_of_a_faces_modelling(plate, box, drawn):
+    x0, y0, x1, y1 = box
+    own = plate[0][y0:y1, x0:x1].astype(np.float32)
+    points, deep = plate[1] - np.array([x0, y0, 0], np.float32), inner(plate[1], box, 0.3) > 0.9
+    spread = [
+        luma(match_light(drawn, 128 + part * (own - 128), points, deep.astype(np.float32)))[deep].std()
+        for part in (0.1, 0.4, 1.0)
+    ]
+    assert spread[0] == pytest.approx(spread[1], rel=0.05)
+    assert spread[0] > 0.7 * luma(drawn)[deep].std()
 
 
 def test_at_the_edge_the_face_has_the_plates_light_and_deep_inside_its_own(plate, box):
@@ -226,13 +238,24 @@ def test_detail_comes_nearer_to_the_plates(plate, box, blur):
 
 
 def test_the_face_is_handed_on_unblended(plate, box, drawn):
-    done = composite(plate[0], drawn, plate[1], box)
-    assert done.box == box
-    assert done.face.shape == drawn.shape
-    assert done.face.dtype == np.float32
-    x0, y0, x1, y1 = box
-    whole = inner(plate[1], box, 0.3) > 0.99
-    assert abs(done.face[whole] - done.image[y0:y1, x0:x1][whole]).max() <= 1
+    for whole in (True, False):
+        done = composite(plate[0], drawn, plate[1], box, whole=whole)
+        x0, y0, x1, y1 = done.box
+        assert done.face.shape == (y1 - y0, x1 - x0, 3)
+        assert done.face.dtype == np.float32
+        deep = inner(plate[1], done.box, 0.3) > 0.99
+        assert abs(done.face[deep] - done.image[y0:y1, x0:x1][deep]).max() <= 1
+        assert (done.box == box) == whole
+
+
+def test_what_the_matte_does_not_need_makes_no_difference(plate, box, drawn):
+    # The plate is without grain to speak of: what is added lies elsewhere in another box.
+    smooth = cv2.GaussianBlur(plate[0], (0, 0), 1.5)
+    all_of_it, needed = (composite(smooth, drawn, plate[1], box, whole=whole) for whole in (True, False))
+    assert (all_of_it.matte == needed.matte).all()
+    away = abs(all_of_it.image.astype(int) - needed.image)
+    assert np.percentile(away, 99.9) <= 2
+    assert away.mean() < 0.3
 
 
 def test_a_frame_is_the_same_whenever_it_is_rendered(plate, box, drawn):

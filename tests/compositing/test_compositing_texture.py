@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from photodouble.compositing.grain import match_grain
-from photodouble.compositing.look import bands
-from photodouble.compositing.motion import match_motion
+from photodouble.compositing.look import SIGMAS, bands
+from photodouble.compositing.motion import motion_line, reach, smeared
 from photodouble.evaluation.grain import grain_power
 
 
@@ -43,27 +43,43 @@ def test_a_grainier_face_loses_grain_and_keeps_its_edges():
     assert done[:, 129].mean() - done[:, 126].mean() > 70
 
 
+def test_structure_that_the_plate_lacks_is_weakened_in_every_band_and_on_skin_alone():
+    face, plate = (128 + a + b for a, b in ((noise(1.5), noise(3, 2.0, 2)), (noise(0.8), noise(1.2, 2.0, 2))))
+    skin = np.zeros(face.shape, np.float32)
+    skin[:, :128] = 1
+    done = match_grain(face, bands(face), grain(face), grain(plate), 5, 1.0, skin)
+    assert (done[:, 128:] == face[:, 128:]).all()
+    before, after = (grain(picture[16:-16, 16:112]) / grain(plate) for picture in (face, done))
+    assert (abs(np.log(after)) < 0.5 * abs(np.log(before))).all()
+
+
 def test_grain_is_none_where_none_is_wanted_or_known():
     face = 128 + noise(1)
     assert match_grain(face, bands(face), grain(face), grain(128 + noise(5)), 5, 0.0) is face
-    unknown = np.full(2, np.nan)
+    unknown = np.full(len(SIGMAS), np.nan)
     assert match_grain(face, bands(face), grain(face), unknown, 5) is face
 
 
-def smeared(picture, length):
-    kernel = np.full((1, length), 1 / length, np.float32)
-    return cv2.filter2D(picture, -1, kernel)
-
-
 def test_a_still_face_is_blurred_along_the_motion_as_the_plate_is():
-    texture = cv2.GaussianBlur(np.random.default_rng(2).normal(128, 60, (200, 200, 3)).astype(np.float32), (0, 0), 1.5)
+    texture = cv2.GaussianBlur(np.random.default_rng(2).normal(128, 60, (200, 200)).astype(np.float32), (0, 0), 1.5)
     where = np.ones((200, 200), np.float32)
-    plate, motion = smeared(texture, 9), np.array([18.0, 0.0])
-    done = match_motion(texture, plate, where, motion)
-    assert abs(done - plate).mean() < 0.5 * abs(texture - plate).mean()
-    assert match_motion(texture, texture, where, motion) is texture  # a short shutter
-    assert match_motion(texture, plate, where, None) is texture
-    assert match_motion(texture, plate, where, np.array([0.5, 0.0])) is texture
+    plate, motion = cv2.filter2D(texture, -1, np.full((1, 9), 1 / 9, np.float32)), np.array([18.0, 0.0])
+    line = motion_line(texture, plate, where, motion)
+    assert abs(smeared(texture, line) - plate).mean() < 0.5 * abs(texture - plate).mean()
+    assert line.shape[0] // 2 <= reach(motion)
+    assert motion_line(texture, texture, where, motion) is None  # a short shutter
+    assert motion_line(texture, plate, where, None) is None
+    assert motion_line(texture, plate, where, np.array([0.5, 0.0])) is None
+    assert reach(None) == reach(np.array([0.5, 0.0])) == 0
+
+
+def test_the_figure_looks_at_skin_and_not_at_features():
+    whole = np.ones((256, 256), bool)
+    plain, other = (np.clip(128 + noise(2, seed=k), 0, 255).astype(np.uint8) for k in (1, 2))
+    face = plain.copy()
+    face[60:196, ::8] = 30  # teeth, lashes: most squares are full of them, and all as dark
+    out, own = grain_power(face, other, whole)
+    assert out.sum() / own.sum() == pytest.approx(1, abs=0.1)
 
 
 def test_the_figure_knows_more_and_less_grain():

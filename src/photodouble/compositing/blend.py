@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from photodouble.compositing.look import enlarged, reduced, times
 from photodouble.compositing.settings import USUAL, Settings
 from photodouble.faces import outline_mattes
 from photodouble.faces.topology import OVAL
@@ -13,8 +14,7 @@ def bands(settings: Settings = USUAL) -> list[tuple[float, float]]:
 
     In parts of the face's width. Detail is exchanged up to the edge, colour over a wide fade (Burt and Adelson 1983).
     """
-    soft, wide = settings.matte_softness, settings.blend_width
-    return [(soft, 0.0), (soft, wide / 3), (soft / 0.9, wide)]
+    return [(settings.matte_softness, 0.0), (settings.matte_softness / 0.9, settings.blend_width)]
 
 
 def band_mattes(
@@ -44,7 +44,10 @@ def grown(landmarks: np.ndarray, by: float) -> np.ndarray:
 def blend(
     plate: np.ndarray, face: np.ndarray, mattes: list[np.ndarray], width: float, settings: Settings = USUAL
 ) -> np.ndarray:
-    """What must be added to the plate: the sum over the bands of matte times the difference in that band.
+    """What must be added to the plate: the sum over the two bands of matte times the difference in that band.
+
+    It is written as the finer band's matte times the whole difference, and the coarser band once more with what its
+    matte has beyond that: all that is coarse can then be done on a reduced picture.
 
     Args:
         plate, face: H x W x 3 float32.
@@ -53,26 +56,14 @@ def blend(
         settings: of `band_mattes`.
 
     Returns:
-        H x W x 3 float32, 0 wherever all mattes are 0.
+        H x W x 3 float32; where the first matte is 0 it means nothing.
     """
+    (_, (_, sigma)), (fine, wide) = bands(settings), mattes
     change = face - plate
-    result = np.zeros_like(change)
-    for matte, (_, sigma) in zip(mattes, [*bands(settings)[1:], (0, 0)], strict=True):
-        coarser = _blur(change, sigma * width) if sigma else 0
-        change -= coarser
-        # One channel times three is slow in NumPy.
-        change *= cv2.merge([matte] * 3)
-        result += change
-        change = coarser
-    return result
-
-
-def _blur(picture: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur; a wide one is done on a reduced picture, where it costs little and looks the same."""
-    step = max(1, int(sigma / 2))
-    if step == 1:
-        return cv2.GaussianBlur(picture, (0, 0), max(sigma, 0.3))
-    height, width = picture.shape[:2]
-    small = cv2.resize(picture, (max(1, width // step), max(1, height // step)), interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma / step)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    sigma *= width
+    step = max(1, min(int(sigma / 2), *fine.shape))
+    coarse = cv2.GaussianBlur(reduced(change, step), (0, 0), max(sigma / step, 0.3))
+    coarse = enlarged(times(coarse, reduced(wide - fine, step)), step, fine.shape)
+    times(change, fine)
+    change += coarse
+    return change

@@ -5,17 +5,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from photodouble.compositing.blend import band_mattes, blend
+from photodouble.compositing.blend import band_mattes, blend, grown
 from photodouble.compositing.detail import match_detail
 from photodouble.compositing.grain import match_grain
 from photodouble.compositing.light import match_light
-from photodouble.compositing.look import Cells, Look, bands, bare_skin, luma, measure_look
+from photodouble.compositing.look import Cells, Look, bands, bare_skin, enlarged, luma, measure_look
 from photodouble.compositing.moment import ALONE, Moment
-from photodouble.compositing.motion import match_motion
+from photodouble.compositing.motion import motion_line, reach, smeared
 from photodouble.compositing.settings import USUAL, Settings
 from photodouble.faces.topology import OVAL
 from photodouble.media import Colour
 from photodouble.media.viewing import add_change, needs_view, to_display
+
+AROUND = 8
+"""Pixels around the matte that blurs and slopes look at."""
+
+FAINT = 1e-30
+"""A matte's value from which a pixel may change."""
 
 WHITE = {np.dtype(np.uint8): 255.0, np.dtype(np.uint16): 65535.0}
 
@@ -26,15 +32,24 @@ class Composited:
 
     Attributes:
         image: the finished picture, of the plate's dtype.
-        matte: H x W float32: 0 where no pixel was changed.
-        face: h x w x 3 float32, 0..255 of the plate's view: the face as it went into the blend, in the plate's light.
-        box: x0, y0, x1, y1 of `face` in the picture.
+        blended: h x w float32, the matte in `box`: 0 where no pixel was changed; outside of the box none was.
+        face: h x w x 3 float32, 0..255 of the plate's view: the face as it went into the blend, in the plate's light,
+            as far as the blend needs it.
+        box: x0, y0, x1, y1 of `blended` and `face` in the picture.
     """
 
     image: np.ndarray
-    matte: np.ndarray
+    blended: np.ndarray
     face: np.ndarray
     box: tuple[int, int, int, int]
+
+    @property
+    def matte(self) -> np.ndarray:
+        """The matte of the whole picture, H x W float32."""
+        x0, y0, x1, y1 = self.box
+        matte = np.zeros(self.image.shape[:2], np.float32)
+        matte[y0:y1, x0:x1] = self.blended
+        return matte
 
 
 def face_box(landmarks: np.ndarray, shape: tuple[int, int], margin: float = 0.12) -> tuple[int, int, int, int]:
@@ -57,6 +72,7 @@ def composite(
     settings: Settings = USUAL,
     colour: Colour = Colour(),  # noqa: B008 (frozen)
     moment: Moment = ALONE,
+    whole: bool = False,
 ) -> Composited:
     """Blend a drawn face into the plate. The result depends on nothing but the arguments.
 
@@ -74,7 +90,15 @@ def composite(
         settings: of the compositor.
         colour: what the plate's values mean.
         moment: what the shot says about this frame.
+        whole: hand on the face in all of its box, not only where the matte needs it.
     """
+    if not whole:
+        needed = _needed(landmarks, box, settings, moment)
+        x, y = needed[0] - box[0], needed[1] - box[1]
+        part = np.s_[y : y + needed[3] - needed[1], x : x + needed[2] - needed[0]]
+        box, face = needed, face[part]
+        cover = None if cover is None else cover[part]
+        opacity = None if opacity is None else opacity[part]
     x0, y0, x1, y1 = box
     white = WHITE.get(image.dtype, 1.0)
     viewed = needs_view(colour)
@@ -91,7 +115,7 @@ def composite(
         mattes = [matte * opacity for matte in mattes]
     width = float(np.ptp(landmarks[list(OVAL), 0]))
     look = moment.look or measure_look(shown, inside, cover)
-    bare = bare_skin(inside, shown.shape[:2])
+    bare = bare_skin(inside, shown.shape)
     light = look.light if look else None
     face = match_light(face, shown, inside, mattes[0], light, cover, settings.colour, settings.edge, bare)
     if look is not None:
@@ -99,9 +123,6 @@ def composite(
     if settings.opacity != 1:
         mattes = [matte * np.float32(settings.opacity) for matte in mattes]
     change = blend(shown, face, mattes, width, settings)
-    support = np.maximum.reduce(mattes)
-    matte = np.zeros(image.shape[:2], np.float32)
-    matte[y0:y1, x0:x1] = support
     result = image.copy()
     if viewed:
         unit = np.float32(1 / 255)
@@ -109,8 +130,21 @@ def composite(
         done = add_change(image[y0:y1, x0:x1], shown * unit, after, colour)
     else:
         done = _added(plate, shown, change, image.dtype)
-    cv2.copyTo(done, cv2.inRange(support, 1e-30, 2), result[y0:y1, x0:x1])
-    return Composited(result, matte, face, box)
+    cv2.copyTo(done, cv2.inRange(mattes[0], FAINT, 2), result[y0:y1, x0:x1])
+    return Composited(result, mattes[0], face, box)
+
+
+def _needed(
+    landmarks: np.ndarray, box: tuple[int, int, int, int], settings: Settings, moment: Moment
+) -> tuple[int, int, int, int]:
+    """The part of a face's box that its matte lies in, with what blurs need around it; never empty."""
+    x0, y0, x1, y1 = box
+    outline = grown(landmarks, settings.matte_grow)[list(OVAL), :2]
+    margin = max(AROUND, reach(moment.motion))
+    low, high = np.floor(outline.min(0)) - margin, np.ceil(outline.max(0)) + margin + 1
+    left, top = np.clip(low, (x0, y0), (x1 - 1, y1 - 1)).astype(int).tolist()
+    right, bottom = np.clip(high, (left + 1, top + 1), (x1, y1)).astype(int).tolist()
+    return left, top, right, bottom
 
 
 def _textured(
@@ -123,13 +157,16 @@ def _textured(
     moment: Moment,
 ) -> np.ndarray:
     """The face with the plate's motion blur, detail and grain; `bare` is its `bare_skin`."""
-    face = match_motion(face, plate, matte, moment.motion)
     grey = luma(face)
+    line = motion_line(grey, luma(plate), matte, moment.motion) if reach(moment.motion) else None
+    if line is not None:
+        face, grey = smeared(face, line), smeared(grey, line)
     cells = Cells.of(grey, bare)
     sharp = match_detail(grey, cells.detail(grey), look.detail, settings.sharpness)
     fine = bands(sharp)
-    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain)
-    textured = cv2.merge([done - grey] * 3)
+    skin = enlarged(bare, grey.shape[0] // bare.shape[0], grey.shape)
+    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain, skin)
+    textured = cv2.cvtColor(cv2.subtract(done, grey), cv2.COLOR_GRAY2RGB)
     textured += face
     return np.clip(textured, 0, 255, out=textured)
 

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from photodouble.compositing.look import blurred
+
 GAIN = (0.7, 1.9)
 """Detail is weakened or strengthened within these factors: more would draw noise."""
 
@@ -33,4 +35,4 @@ def match_detail(grey: np.ndarray, own: float, wanted: float, sharpness: float =
         gain *= float(np.clip(1 + STEEP * (ratio - 1), *GAIN))
     if gain == 1:
         return grey
-    return cv2.addWeighted(grey, gain, cv2.GaussianBlur(grey, (0, 0), SIGMA), 1 - gain, 0)
+    return cv2.addWeighted(grey, gain, blurred(grey, SIGMA), 1 - gain, 0)

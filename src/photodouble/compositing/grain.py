@@ -14,18 +14,24 @@ SEED, PAD = 20170412, 32
 SIZES = (0.0, 0.5, 0.7, 1.0, 1.5, 2.5)
 """Sizes of grain that are mixed: sigmas of the blurs of white noise, pixels."""
 
-CORE, SOFTEST = 4.0, 0.25
-"""A face with more fine structure on flat skin than the plate: what is smaller than `CORE` of its standard deviations
-is weakened, to `SOFTEST` at most, so that features stay."""
-OVERLAP = 0.75
-"""Power of the ratio of wanted and own energy that a band is scaled by. With the root it would keep more than is
-wanted, since coarser structure reaches into it."""
+CORE, SOFTEST = 8.0, 0.05
+"""A face with more fine structure on flat skin than the plate: on skin, what is smaller than `CORE` of its standard
+deviations is weakened, to `SOFTEST` at most, so that moles and wrinkles stay."""
+OVERLAP = np.array([0.5, 1.0, 2.0])
+"""Power of the ratio of wanted and own energy that each band is scaled by. With the root alone the coarser ones would
+keep more than is wanted: the bands overlap, and what is coarser than grain reaches into the last."""
 KEPT = 0.95
 """A band this near to its wanted strength is left alone."""
 
 
 def match_grain(
-    grey: np.ndarray, fine: list[np.ndarray], own: np.ndarray, wanted: np.ndarray, index: int, amount: float = 1.0
+    grey: np.ndarray,
+    fine: list[np.ndarray],
+    own: np.ndarray,
+    wanted: np.ndarray,
+    index: int,
+    amount: float = 1.0,
+    skin: np.ndarray | None = None,
 ) -> np.ndarray:
     """Give a face the plate's grain, band by band; the result depends on nothing but the arguments.
 
@@ -34,13 +40,14 @@ def match_grain(
         own, wanted: `Look.grain` of the face and of the plate; NaN: unknown, nothing is done.
         index: of the frame: no two have the same noise.
         amount: 0..1, part of the grain that is given.
+        skin: H x W float32, 1 where grain that is too much may be weakened; None: everywhere.
 
     Returns:
         H x W float32.
     """
     if not amount or not np.isfinite(own + wanted).all():
         return grey
-    grey = _cored(grey, fine, own, wanted, amount)
+    grey = _cored(grey, fine, own, wanted, amount, skin)
     offsets = np.random.default_rng([SEED, index]).integers(0, TILE, (len(SIZES), 2))
     for tile, variance, (y, x) in zip(_tiles(), _powers(wanted - own), offsets.tolist(), strict=True):
         if variance > 1e-3:
@@ -48,7 +55,14 @@ def match_grain(
     return grey
 
 
-def _cored(grey: np.ndarray, fine: list[np.ndarray], own: np.ndarray, wanted: np.ndarray, amount: float) -> np.ndarray:
+def _cored(
+    grey: np.ndarray,
+    fine: list[np.ndarray],
+    own: np.ndarray,
+    wanted: np.ndarray,
+    amount: float,
+    skin: np.ndarray | None,
+) -> np.ndarray:
     """A luma whose flat skin has no more fine structure than it should.
 
     Small values are weakened, large ones stay ("coring": Rossi, "Digital techniques for reducing television noise",
@@ -57,8 +71,11 @@ def _cored(grey: np.ndarray, fine: list[np.ndarray], own: np.ndarray, wanted: np
     gains = np.clip(((wanted + 1e-3) / (own + 1e-3)) ** OVERLAP, SOFTEST, 1)
     for band, gain, variance in zip(fine, gains, own, strict=True):
         if gain < KEPT:
-            small = cv2.exp(band * band * np.float32(-1 / (CORE**2 * variance + 1e-3)))
-            grey = cv2.scaleAdd(cv2.multiply(band, small), amount * float(gain - 1), grey)
+            small = cv2.multiply(band, band, scale=-1 / (CORE**2 * variance + 1e-3))
+            small = cv2.multiply(cv2.exp(small, small), band, small)
+            if skin is not None:
+                small *= skin
+            grey = cv2.scaleAdd(small, amount * float(gain - 1), grey)
     return grey
 
 
@@ -70,9 +87,12 @@ def _cut(tile: np.ndarray, y: int, x: int, shape: tuple[int, ...]) -> np.ndarray
 
 
 def _powers(missing: np.ndarray) -> np.ndarray:
-    """Variance of each tile of noise, of which at most two neighbours are used, so that they have the missing power."""
-    powers, missing = np.zeros(len(SIZES)), np.maximum(missing, 0)
-    response = _response()
+    """Variance of each tile of noise, of which at most two neighbours are used, so that they have the missing power.
+
+    The two finest bands decide: in what is coarser, noise of any size looks alike.
+    """
+    powers, missing = np.zeros(len(SIZES)), np.maximum(missing[:2], 0)
+    response = _response()[:2]
     if not missing.any():
         return powers
     k = int(np.searchsorted(response[1] / response[0], missing[1] / max(missing[0], 1e-9)))
@@ -98,7 +118,7 @@ def _tiles() -> list[np.ndarray]:
 
 @cache
 def _response() -> np.ndarray:
-    """(2, sizes): variance in each band of each tile."""
+    """(bands, sizes): variance in each band of each tile."""
     parts = [bands(_wrapped(tile)) for tile in _tiles()]
     return np.array([[part[i][PAD:-PAD, PAD:-PAD].var(dtype=np.float64) for part in parts] for i in range(len(SIGMAS))])
 

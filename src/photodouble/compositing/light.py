@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
-from photodouble.compositing.look import AXES, bare_skin, luma, reduced, shrunk, skin_light, small_size
+from photodouble.compositing.look import AXES, bare_skin, enlarged, luma, reduced, shrunk, skin_light, small_step, times
 from photodouble.faces.topology import OVAL
 
-SPREAD = (0.5, 1.3)
-"""Contrast and saturation follow the plate's only within these factors: make-up and beards are not light."""
+CONTRAST, SATURATION = (0.8, 1.3), (0.5, 1.3)
+"""Factors within which they follow the plate's. Make-up and beards are not light, and what gives a face its contrast is
+its shape as much as its light: made as flat as a plate in flat light, it is no longer that face."""
 
 DARK = 102.0
 """Luma (0..255) below which the change of colour fades out: the inside of a mouth is dark in any light."""
@@ -59,12 +60,12 @@ def match_light(
         H x W x 3 float32 RGB, 0..255; `face` itself where no skin is to be seen.
     """
     shape = matte.shape
-    small = small_size(shape)
+    step = small_step(landmarks, shape)
     bare = bare_skin(landmarks, shape) if bare is None else bare
-    there = None if cover is None else 1 - reduced(cover, small)
-    own, other = reduced(face, small), None
+    there = None if cover is None else 1 - reduced(cover, step)
+    own, other = reduced(face, step), None
     if light is None or edge:
-        other = reduced(plate, small)
+        other = reduced(plate, step)
     have, want = skin_light(own, bare), light
     if want is None and other is not None:
         want = skin_light(other, bare if there is None else bare * there)
@@ -74,28 +75,31 @@ def match_light(
     lit = _recoloured(face, matrix, strength)
     if not edge or other is None:
         return lit
-    points = shrunk(landmarks, shape, small)
+    points = shrunk(landmarks, step)
     width = float(np.ptp(points[list(OVAL), 0]))
     left = _logarithm(other) - _logarithm(_recoloured(own, matrix, 1.0))
-    seen = reduced(matte, small)
+    seen = reduced(matte, step)
     field = _edge(left, seen * (1 - seen) if there is None else seen * (1 - seen) * there, width)
-    field = field * _near(points, small, width)
+    field = field * _near(points, seen.shape, width)
     gains = cv2.exp(field * np.float32(strength * edge))
-    lit *= cv2.resize(gains, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    lit *= enlarged(gains, step, shape)
     return np.clip(lit, 0, 255, out=lit)
 
 
 def _transport(have: np.ndarray, want: np.ndarray) -> np.ndarray:
     """(3, 4) float32: what is added to an RGB value, from `Look.light` of the face and of the plate."""
-    contrast, saturation = np.clip((want[3:] + 0.1) / (have[3:] + 0.1), *SPREAD)
+    contrast, saturation = np.clip((want[3:] + 0.1) / (have[3:] + 0.1), *np.transpose([CONTRAST, SATURATION]))
     matrix = np.linalg.inv(AXES) @ np.diag([contrast, saturation, saturation]) @ AXES
     return np.c_[matrix - np.eye(3), want[:3] - matrix @ have[:3]].astype(np.float32)
 
 
 def _recoloured(picture: np.ndarray, matrix: np.ndarray, strength: float) -> np.ndarray:
-    change = cv2.transform(picture, matrix)
-    lit = np.clip(luma(picture) * np.float32(1 / DARK), 0, 1) * np.float32(strength)
-    cv2.multiply(change, cv2.merge([lit] * 3), change)
+    lit = luma(picture)
+    lit *= np.float32(1 / DARK)
+    np.clip(lit, 0, 1, out=lit)
+    if strength != 1:
+        lit *= np.float32(strength)
+    change = times(cv2.transform(picture, matrix), lit)
     change += picture
     return np.clip(change, 0, 255, out=change)
 
@@ -114,9 +118,9 @@ def _edge(left: np.ndarray, middle: np.ndarray, width: float) -> np.ndarray:
     return np.clip(spread, -EDGE_MOST, EDGE_MOST)
 
 
-def _near(points: np.ndarray, small: tuple[int, int], width: float) -> np.ndarray:
+def _near(points: np.ndarray, shape: tuple[int, ...], width: float) -> np.ndarray:
     """h x w x 1 float32: 1 at the outline, 0 deep inside."""
-    inside = np.zeros(small[::-1], np.uint8)
+    inside = np.zeros(shape, np.uint8)
     cv2.fillPoly(inside, [np.round(points[list(OVAL)] * 16).astype(np.int32)], 255, cv2.LINE_8, 4)
     depth = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5) / np.float32(max(width, 1e-6))
     ramp = np.clip((depth - FLAT) / (FADE - FLAT), 0, 1)

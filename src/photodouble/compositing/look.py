@@ -7,8 +7,8 @@ import numpy as np
 
 from photodouble.faces.topology import BROWS, LEFT_EYE, LIPS_OUTER, OVAL, RIGHT_EYE
 
-SMALL = 64
-"""Pixels across a face's box in which light is looked at: it has no detail."""
+SMALL = 52
+"""Pixels across a face, about, in which light is looked at: it has no detail."""
 
 AXES = np.array([[0.299, 0.587, 0.114], [0.5, -0.5, 0.0], [-0.25, -0.25, 0.5]])
 """Luma, and two colour axes: red against green, blue against both."""
@@ -17,8 +17,11 @@ FEATURES = (*BROWS, RIGHT_EYE, LEFT_EYE, LIPS_OUTER)
 RIM, AROUND = 0.1, 0.03
 """What is left out of the skin along the outline and around the features, in parts of the face's width."""
 
-SIGMAS = (0.8, 1.6)
+SIGMAS = (0.8, 1.6, 3.2)
 """Pixels: blurs between which the bands of grain lie, finest first. What is coarser is skin."""
+
+NUMBERS = 6 + len(SIGMAS)
+"""Of a `Look`."""
 
 CELL = 8
 """Side in pixels of the cells in which fine structure is measured."""
@@ -33,7 +36,7 @@ class Look:
 
     Attributes:
         light: (5,) of the skin, 0..255: mean of R, G, B; standard deviation of the luma; that of both colour axes.
-        grain: (2,) variance of the luma of flat skin in the bands between `SIGMAS`, squared 8-bit levels.
+        grain: (3,) variance of the luma of flat skin in the bands between `SIGMAS`, squared 8-bit levels.
         detail: variance of the luma's Laplacian over the face, less that of flat skin.
     """
 
@@ -42,13 +45,13 @@ class Look:
     detail: float
 
     def numbers(self) -> np.ndarray:
-        """All of it, (8,) float64."""
+        """All of it, (`NUMBERS`,) float64: light, grain, detail."""
         return np.array([*self.light, *self.grain, self.detail], np.float64)
 
     @staticmethod
     def of(numbers: np.ndarray) -> "Look":
         """What `numbers` gave."""
-        return Look(numbers[:5], numbers[5:7], float(numbers[7]))
+        return Look(numbers[:5], numbers[5:-1], float(numbers[-1]))
 
 
 def measure_look(picture: np.ndarray, points: np.ndarray, cover: np.ndarray | None = None) -> Look | None:
@@ -59,11 +62,10 @@ def measure_look(picture: np.ndarray, points: np.ndarray, cover: np.ndarray | No
         points: landmarks (478, 2 or 3) in its pixels.
         cover: H x W float32, 1 where something is in front of the face.
     """
-    shape = picture.shape[:2]
-    small, bare = small_size(shape), bare_skin(points, shape)
+    step, bare = small_step(points, picture.shape), bare_skin(points, picture.shape)
     if cover is not None:
-        bare *= 1 - reduced(cover, small)
-    light = skin_light(reduced(picture, small), bare)
+        bare *= 1 - reduced(cover, step)
+    light = skin_light(reduced(picture, step), bare)
     if light is None:
         return None
     grey = luma(picture)
@@ -71,20 +73,37 @@ def measure_look(picture: np.ndarray, points: np.ndarray, cover: np.ndarray | No
     return Look(light, cells.grain(bands(grey)), cells.detail(grey))
 
 
-def small_size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Width and height of the small picture that stands for one of H, W."""
-    return min(SMALL, shape[1]), max(1, min(round(SMALL * shape[0] / shape[1]), shape[0]))
+def small_step(points: np.ndarray, shape: tuple[int, ...]) -> int:
+    """How many pixels of a picture of H, W, a side, become one of the small picture that stands for it."""
+    width = float(np.ptp(np.asarray(points)[list(OVAL), 0]))
+    return max(1, min(round(width / SMALL), shape[0], shape[1]))
 
 
-def shrunk(points: np.ndarray, shape: tuple[int, ...], small: tuple[int, int]) -> np.ndarray:
-    """Landmarks in pixels of a picture of H, W as (478, 2) in those of the small one of the given width and height."""
-    scale = np.array([small[0] / shape[1], small[1] / shape[0]])
-    return (np.asarray(points, np.float64)[:, :2] + 0.5) * scale - 0.5
+def shrunk(points: np.ndarray, step: int) -> np.ndarray:
+    """Landmarks in pixels of a picture as (478, 2) in those of its `reduced` one."""
+    return (np.asarray(points, np.float64)[:, :2] + 0.5) / step - 0.5
 
 
-def reduced(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A smaller picture of the given width and height, each pixel a mean."""
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+def reduced(picture: np.ndarray, step: int) -> np.ndarray:
+    """A smaller picture, each pixel the mean of `step` x `step`; what is left over at two sides is left out."""
+    if step == 1:
+        return picture
+    width, height = picture.shape[1] // step, picture.shape[0] // step
+    return cv2.resize(picture[: height * step, : width * step], (width, height), interpolation=cv2.INTER_AREA)
+
+
+def enlarged(small: np.ndarray, step: int, shape: tuple[int, ...]) -> np.ndarray:
+    """A picture of H, W of its `reduced` one."""
+    if step == 1:
+        return small
+    large = cv2.resize(small, None, fx=step, fy=step, interpolation=cv2.INTER_LINEAR)
+    over = shape[0] - large.shape[0], shape[1] - large.shape[1]
+    return cv2.copyMakeBorder(large, 0, over[0], 0, over[1], cv2.BORDER_REPLICATE) if any(over) else large
+
+
+def times(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """H x W x 3 float32 times H x W float32, in place; one channel times three is slow in NumPy."""
+    return cv2.multiply(picture, cv2.cvtColor(matte, cv2.COLOR_GRAY2RGB), picture)
 
 
 def luma(picture: np.ndarray) -> np.ndarray:
@@ -94,20 +113,20 @@ def luma(picture: np.ndarray) -> np.ndarray:
 
 def bare_skin(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """`skin` on the small picture, of landmarks (478, 2 or 3) in a picture of H, W."""
-    small = small_size(shape)
-    return skin(shrunk(points, shape, small), small[::-1])
+    step = small_step(points, shape)
+    return skin(shrunk(points, step), (shape[0] // step, shape[1] // step))
 
 
 def skin_light(picture: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
     """`Look.light` of an h x w x 3 picture where the weight is; None if it is nowhere."""
-    flat, w = picture.reshape(-1, 3).astype(np.float64), weight.reshape(-1, 1).astype(np.float64)
+    flat, w = picture.reshape(-1, 3).astype(np.float64), weight.reshape(-1).astype(np.float64)
     total = w.sum()
     if total < 4:
         return None
-    mean = (flat * w).sum(0) / total
-    away = (flat - mean) @ AXES.T
-    power = (away * away * w).sum(0) / total
-    return np.array([*mean, np.sqrt(power[0]), np.sqrt(power[1] + power[2])])
+    mean = w @ flat / total
+    away = flat - mean
+    spread = AXES @ ((away * w[:, None]).T @ away / total) @ AXES.T
+    return np.array([*mean, np.sqrt(spread[0, 0]), np.sqrt(spread[1, 1] + spread[2, 2])])
 
 
 def skin(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -116,25 +135,28 @@ def skin(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     Args:
         points: landmarks (478, 2) in pixels of the picture. shape: its H, W.
     """
-    width = float(np.ptp(points[list(OVAL), 0]))
+    fixed = np.round(points * 16).astype(np.int32)
+    outline, features = fixed[list(OVAL)], [fixed[list(polygon)] for polygon in FEATURES]
+    width = float(np.ptp(outline[:, 0])) / 16
     canvas = np.zeros(shape, np.uint8)
-    _draw(canvas, points[list(OVAL)], 255, 0, 2 * RIM * width)
-    for polygon in FEATURES:
-        _draw(canvas, points[list(polygon)], 0, 0, 2 * AROUND * width)
+    cv2.fillPoly(canvas, [outline], 255, cv2.LINE_AA, 4)
+    cv2.polylines(canvas, [outline], True, 0, max(1, round(2 * RIM * width)), cv2.LINE_AA, 4)
+    cv2.fillPoly(canvas, features, 0, cv2.LINE_AA, 4)
+    cv2.polylines(canvas, features, True, 0, max(1, round(2 * AROUND * width)), cv2.LINE_AA, 4)
     return canvas * np.float32(1 / 255)
 
 
-def _draw(canvas: np.ndarray, outline: np.ndarray, inside: int, border: int, thickness: float) -> None:
-    fixed = [np.round(outline * 16).astype(np.int32)]
-    cv2.fillPoly(canvas, fixed, inside, cv2.LINE_AA, 4)
-    cv2.polylines(canvas, fixed, True, border, max(1, round(thickness)), cv2.LINE_AA, 4)
+def blurred(grey: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur of a few pixels; out to three sigmas, where OpenCV's own choice for float is four."""
+    size = 2 * int(np.ceil(3 * sigma)) + 1
+    return cv2.GaussianBlur(grey, (size, size), sigma)
 
 
 def bands(grey: np.ndarray) -> list[np.ndarray]:
     """A grey picture's bands between `SIGMAS`, finest first, float32."""
     found, before = [], 0.0
     for sigma in SIGMAS:
-        coarser = cv2.GaussianBlur(grey, (0, 0), float(np.sqrt(sigma**2 - before**2)))
+        coarser = blurred(grey, float(np.sqrt(sigma**2 - before**2)))
         found.append(grey - coarser)
         grey, before = coarser, sigma
     return found
@@ -154,36 +176,37 @@ class Cells:
     @staticmethod
     def of(grey: np.ndarray, bare: np.ndarray) -> "Cells":
         """Of an H x W float32 luma; `bare` says where its skin is, at any smaller size."""
-        size = max(1, grey.shape[1] // CELL), max(1, grey.shape[0] // CELL)
-        tiny = _cells(grey, size)
+        tiny = _cells(grey)
         slope = cv2.magnitude(cv2.Sobel(tiny, cv2.CV_32F, 1, 0), cv2.Sobel(tiny, cv2.CV_32F, 0, 1))
-        whole = cv2.resize(bare, size, interpolation=cv2.INTER_AREA) > 0.9
+        whole = cv2.resize(bare, tiny.shape[::-1], interpolation=cv2.INTER_AREA) > 0.9
         face = np.zeros_like(whole)
         if whole.sum() < FEWEST:
             return Cells(face, face)
         rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
         face[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-        return Cells(whole & (slope <= np.median(slope[whole])), face)
+        return Cells(whole & (slope <= _middle(slope[whole])), face)
 
     def grain(self, fine: list[np.ndarray]) -> np.ndarray:
-        """(2,) variance in each of a luma's `bands` on flat skin: median over the cells. NaN if there is none."""
+        """(3,) variance in each of a luma's `bands` on flat skin: median over the cells. NaN if there is none."""
         return np.array([self._median(band * band) for band in fine])
 
     def detail(self, grey: np.ndarray) -> float:
         """Variance of the Laplacian over the face less that on flat skin; NaN if there is none."""
         edges = cv2.Laplacian(grey, cv2.CV_32F)
         energy = edges * edges
-        over = self._reduced(energy)[self.face]
+        over = _cells(energy)[self.face]
         return max(float(over.mean()) - self._median(energy), 0.0) if over.size else float("nan")
 
     def _median(self, energy: np.ndarray) -> float:
-        values = self._reduced(energy)[self.flat]
-        return float(np.median(values)) if values.size else float("nan")
-
-    def _reduced(self, energy: np.ndarray) -> np.ndarray:
-        return _cells(energy, (self.flat.shape[1], self.flat.shape[0]))
+        values = _cells(energy)[self.flat]
+        return _middle(values) if values.size else float("nan")
 
 
-def _cells(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Means over cells, of which `size` (width, height) fit into a picture; what is over at two sides is left out."""
-    return reduced(picture[: size[1] * CELL, : size[0] * CELL], size)
+def _middle(values: np.ndarray) -> float:
+    """The median of (n,) values; of an even number the upper one. `np.median` costs more than the sums it is of."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])
+
+
+def _cells(picture: np.ndarray) -> np.ndarray:
+    """Means over cells; what is over at two sides is left out."""
+    return reduced(picture, min(CELL, *picture.shape))

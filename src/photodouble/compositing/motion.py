@@ -3,8 +3,6 @@
 import cv2
 import numpy as np
 
-from photodouble.compositing.look import luma
-
 SLOWEST = 2.0
 """Pixels a frame: slower motion blurs less than the picture's own softness."""
 
@@ -15,45 +13,52 @@ LONGEST = 48
 """Pixels of blur at most."""
 
 
-def match_motion(face: np.ndarray, plate: np.ndarray, where: np.ndarray, motion: np.ndarray | None) -> np.ndarray:
-    """Blur a face along its motion, as far as the plate's own face is.
+def motion_line(face: np.ndarray, plate: np.ndarray, where: np.ndarray, motion: np.ndarray | None) -> np.ndarray | None:
+    """The blur along its motion that a face lacks, beside the plate's own face.
 
     A short shutter leaves no blur, and a source picture may have its own: the length is the one with which the energy
     of slopes along the motion, over that across it, comes nearest to the plate's.
 
     Args:
-        face, plate: H x W x 3 float32 RGB, 0..255.
+        face, plate: luma, H x W float32, 0..255.
         where: H x W float32; they are compared where it is at least 0.9.
         motion: (2,) of the face as a whole, pixels from frame to frame; None: it rests.
 
     Returns:
-        H x W x 3 float32; `face` itself where the plate shows no more blur than it.
+        The kernel for `smeared`; None where the plate shows no more blur than the face.
     """
-    speed = 0.0 if motion is None else float(np.hypot(*motion))
-    inside = cv2.inRange(where, 0.9, 2)
-    if motion is None or not SLOWEST <= speed < np.inf or cv2.countNonZero(inside) < 64:
-        return face
+    if motion is None or not SLOWEST <= (speed := float(np.hypot(*motion))) < np.inf:
+        return None
+    inside = cv2.threshold(where, 0.9, 1, cv2.THRESH_BINARY)[1]
+    if cv2.countNonZero(inside) < 64:
+        return None
     along = np.asarray(motion, np.float64) / speed
-    grey = luma(face)
-    wanted, best = _along(luma(plate), along, inside), _along(grey, along, inside)
+    wanted, best = _along(plate, along, inside), _along(face, along, inside)
     chosen = None
     for part in OPEN:
         line = _line(along, min(part * speed, LONGEST))
-        now = _along(_blurred(grey, line), along, inside)
+        now = _along(smeared(face, line), along, inside)
         if abs(now - wanted) >= abs(best - wanted):
             break
         chosen, best = line, now
-    return face if chosen is None else _blurred(face, chosen)
+    return chosen
 
 
-def _blurred(picture: np.ndarray, line: np.ndarray) -> np.ndarray:
+def reach(motion: np.ndarray | None) -> int:
+    """Pixels from which `smeared` may fetch at most."""
+    speed = 0.0 if motion is None else float(np.hypot(*motion))
+    return int(min(OPEN[-1] * speed, LONGEST) / 2) + 2 if SLOWEST <= speed < np.inf else 0
+
+
+def smeared(picture: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """A picture blurred along a line."""
     return cv2.filter2D(picture, -1, line, borderType=cv2.BORDER_REPLICATE)
 
 
 def _along(grey: np.ndarray, along: np.ndarray, inside: np.ndarray) -> float:
     """Logarithm of the energy of slopes along a unit vector over that across it."""
-    dx, dy = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
-    a, b, c = (float(cv2.mean(x, inside)[0]) for x in (dx * dx, dx * dy, dy * dy))
+    dx, dy = (cv2.multiply(cv2.Sobel(grey, cv2.CV_32F, *order), inside).ravel() for order in ((1, 0), (0, 1)))
+    a, b, c = np.array([dx @ dx, dx @ dy, dy @ dy], np.float64) / float(inside.sum())
     x, y = along
     ahead, across = a * x * x + 2 * b * x * y + c * y * y, a * y * y - 2 * b * x * y + c * x * x
     return float(np.log((ahead + 1) / (across + 1)))

@@ -5,11 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from photodouble.compositing.look import Look
+from photodouble.compositing.look import NUMBERS, Look
 from photodouble.compositing.moment import Moment
-
-NUMBERS = 8
-"""Of a `Look`."""
 
 STEADY, QUICK = 5.0, 2.0
 """Standard deviations, in frames, of the filters over light, and over detail, which comes and goes with motion blur."""
@@ -24,7 +21,7 @@ HIDDEN = 0.02
 
 @dataclass(frozen=True)
 class Moments:
-    """Frames (t,) of a shot, in order, with their filtered looks (t, 8; NaN: unknown) and motion (t, 2)."""
+    """Frames (t,) of a shot, in order, with their filtered looks (t, `NUMBERS`; NaN: unknown) and motion (t, 2)."""
 
     frame: np.ndarray
     looks: np.ndarray
@@ -46,7 +43,7 @@ def plan_moments(
 
     Args:
         frame: (t,) indices of the frames with a face, in order.
-        looks: (t, 8) `Look.numbers` of each; NaN: nothing was to be seen.
+        looks: (t, `NUMBERS`) `Look.numbers` of each; NaN: nothing was to be seen.
         centres: (t, 2) of the face, pixels.
         starts: (t,) True where a track begins.
         hidden: (t,) True where something is in front of the face.
@@ -57,9 +54,9 @@ def plan_moments(
         part = np.asarray(looks[low:high], np.float64)
         weight = np.where(hidden[low:high], HIDDEN, 1.0)
         done[low:high, :5] = _light(part[:, :5], weight)
-        grain = part[:, 5:7][np.isfinite(part[:, 5:7]).all(1)]
-        done[low:high, 5:7] = np.median(grain, 0) if len(grain) else np.nan  # one stock for the whole track
-        done[low:high, 7:] = _gaussian(part[:, 7:], weight, QUICK)
+        grain = part[np.isfinite(part[:, 5:-1]).all(1), 5:-1]
+        done[low:high, 5:-1] = np.median(grain, 0) if len(grain) else np.nan  # one stock for the whole track
+        done[low:high, -1:] = _gaussian(part[:, -1:], weight, QUICK)
         if high - low > 2:
             motion[low:high] = np.gradient(_gaussian(centres[low:high], np.ones(high - low), QUICK), axis=0)
     return Moments(np.asarray(frame), done, motion)

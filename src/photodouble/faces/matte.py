@@ -36,6 +36,13 @@ def outline_mattes(landmarks: np.ndarray, shape: tuple[int, int], softness: tupl
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)
     for matte, soft in zip(mattes, softness, strict=True):
         fade = soft * float(np.ptp(outline[:, 0]))
-        ramp = np.minimum(distance * np.float32(1 / max(fade, 1e-6)), 1)
-        matte[y0:y1, x0:x1] = ramp * ramp * (3 - 2 * ramp) if fade >= 1 else inside > 0
+        if fade < 1:
+            matte[y0:y1, x0:x1] = inside > 0
+            continue
+        ramp = distance * np.float32(1 / fade)
+        np.minimum(ramp, 1, out=ramp)
+        steep = ramp * np.float32(-2)
+        steep += 3
+        ramp *= ramp
+        np.multiply(ramp, steep, out=matte[y0:y1, x0:x1])
     return mattes

@@ -308,9 +308,11 @@ def _composited(source: Source, window: _Window | None, drawn: Drawn | None, dra
         cover = hands.matte(frame.index, window.face.image)[y0:y1, x0:x1] if covered else None
         picture, points, opacity, colour = drawn.picture, drawn.landmarks, drawn.opacity, frame.colour
         moment = drawing.plan.moments.at(frame.index)
-        done = composite(plate, picture, points, window.face.box, cover, opacity, drawing.settings, colour, moment)
+        exr = drawing.codec == "exr"
+        done = composite(plate, picture, points, window.face.box, cover, opacity, drawing.settings, colour, moment, exr)
         frame = replace(frame, image=done.image)
-        part[:] = matte_code(done.matte)
+        x0, y0, x1, y1 = done.box
+        part[y0:y1, x0:x1] = matte_code(done.blended)
     if isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or ""):
         image, where = _label(frame, drawing), part
         if drawing.label is not None:

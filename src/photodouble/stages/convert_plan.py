@@ -77,7 +77,7 @@ def make_plan(
         raise BadInput(f"{faces.folder} holds no face of the plate {plate}: run 'photodouble extract' on it again.")
     index = faces.folder / "faces.parquet"
     known = state([*sources(clip), index])
-    hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks-{known}.npz"
+    hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks{NUMBERS}-{known}.npz"
     hands, looks = yield from survey(clip, faces, rows, hands_file, looks_file)
     shot_file = folder / f"shot-{state([index, project.faces(target) / 'faces.parquet'], SHOT)}.npz"
     shot = Shot.load(shot_file, faces) if shot_file.is_file() else None
