@@ -14,16 +14,20 @@ from typing import Any
 
 from av import VideoFrame
 
+from photodouble.faces.chunk import ahead
 from photodouble.files import atomic, explain, remove, write_json
 from photodouble.media import CODECS, Clip
 from photodouble.media.joined import clip_pieces, matte_pieces
 from photodouble.media.picture_output import picture_name, write_frame
 from photodouble.media.pieces import whole
 from photodouble.stages.chunks import chunk_size
-from photodouble.stages.convert_draw import Drawing, Finished, finished
+from photodouble.stages.convert_draw import HELD, Drawing, Finished, finished
 
 SIZE = 120
 """Frames in a chunk of a video: what a kill can cost each process. Of pictures an eighth, they are larger."""
+
+MOST = 32
+"""Finished frames that wait for the encoder at most."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,8 @@ def make(folder: Folder, drawing: Drawing, start: int, stop: int | None) -> Iter
     Raises:
         BadInput: the plate is damaged, or the disk is full: the chunks before that stay.
     """
-    frames = finished(drawing, start, stop, folder.step)
+    # Drawing goes on while an encoder empties itself at a chunk's end.
+    frames = ahead(finished(drawing, start, stop, folder.step), _held(folder))
     at, pending = start, next(frames, None)
     while True:  # where the clip ends with a whole chunk, an empty one says so
         count = drawn = 0
@@ -146,6 +151,12 @@ def make(folder: Folder, drawing: Drawing, start: int, stop: int | None) -> Iter
         at += folder.step
         if stop is not None and at >= stop:
             return
+
+
+def _held(folder: Folder) -> int:
+    """Finished frames that may wait for the encoder: pictures may be large, with their layers."""
+    size = 3 * folder.clip.width * folder.clip.height
+    return max(2, min(MOST, HELD // size)) if folder.video else 1
 
 
 def _writer(folder: Folder, at: int, stack: ExitStack) -> Callable[[Finished], None]:
