@@ -57,6 +57,7 @@ from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_fo
 from photodouble.stages.convert_jobs import Work, shared
 from photodouble.stages.convert_plan import STAGE, Plan, make_plan, sources
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
+from photodouble.stages.heap import keep_memory
 from photodouble.stages.labels import check_label, field_left_out, plan_label, with_field
 from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.render_record import RenderRecord
@@ -142,6 +143,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             the disk.
     """
     began = time.monotonic()
+    keep_memory()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
     config, names, matte_names = _parted(config)
