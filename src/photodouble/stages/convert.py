@@ -62,7 +62,7 @@ from photodouble.stages.labels import check_label, field_left_out, plan_label, w
 from photodouble.stages.recognise import check_model, settle
 from photodouble.stages.render_record import RenderRecord
 
-VERSION = 2
+VERSION = 3
 """Of what frames look like and how chunks are written: another one makes old chunks useless."""
 
 
