@@ -1,5 +1,7 @@
 """What draws faces: the box that was asked for, in the plate's place, by `mesh` and by the original network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -49,6 +51,24 @@ def test_mesh_draws_a_person_onto_itself(wanted, plate_face):
     middle = np.s_[60:-60, 40:-40]
     assert abs(drawn.picture - own)[middle].mean() < 1
     assert MeshGenerator(wanted).draw([]) == []
+
+
+@pytest.mark.parametrize("size", [2.5, 3.7])
+def test_a_face_larger_than_its_pictures_is_drawn_in_their_size_and_comes_back_to_its_place(wanted, plate_face, size):
+    grow = np.array([size, size, size], np.float32)
+    half = np.array([0.5, 0.5, 0])
+    points = (plate_face.landmarks + half) * grow - half
+    box = tuple(round(edge * size) + odd for edge, odd in zip(plate_face.box, (0, 1, 2, 3), strict=True))
+    large = replace(plate_face, landmarks=points, target=points.astype(np.float32), box=box)
+    generator = MeshGenerator(wanted)
+    assert generator.reduction(large) == int(size / 1.2)
+    (drawn,) = generator.draw([large])
+    whole = generator.sketch(large).picture
+    assert drawn.picture.shape == whole.shape == (box[3] - box[1], box[2] - box[0], 3)
+    assert (drawn.landmarks == large.target).all()
+    # A pixel's shift would make more than 2.
+    assert abs(drawn.picture - whole)[120:-120, 80:-80].mean() < 0.9
+    assert generator.reduction(plate_face) == 1
 
 
 class Repeat(torch.nn.Module):

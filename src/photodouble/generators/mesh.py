@@ -11,6 +11,9 @@ from photodouble.retarget import Wanted, render
 OUTER_CORNERS = (33, 263)
 """Landmarks of the eyes' outer corners."""
 
+SPARE = 1.2
+"""Pixels, along an axis, that a reduced drawing has for each one of the pictures: enlarged, it looks as sharp."""
+
 
 class MeshGenerator:
     """Draws with `retarget.render`."""
@@ -28,9 +31,9 @@ class MeshGenerator:
         return [enlarged(self.sketch(reduced(face, by)), face, by) for face, by in zip(faces, sizes, strict=True)]
 
     def reduction(self, face: PlateFace) -> int:
-        """How many times smaller a face can be drawn: it still has the pixels of the pictures that it is made of."""
+        """How many times smaller a face can be drawn: it still has the pixels of its pictures, and `SPARE`."""
         have = max(_eye_distance(self._wanted.landmarks[picture]) for picture in set(face.choice.values()))
-        return max(1, int(_eye_distance(face.target) / max(have, 1e-6)))
+        return max(1, int(_eye_distance(face.target) / max(SPARE * have, 1e-6)))
 
     def sketch(self, face: PlateFace) -> Drawn:
         """Draw one face in the size that it has."""

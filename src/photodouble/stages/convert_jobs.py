@@ -25,6 +25,7 @@ from photodouble.retarget import know_faces
 from photodouble.stages.convert_chunks import Folder, make
 from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_for
 from photodouble.stages.convert_plan import PlanFiles, load_plan
+from photodouble.stages.heap import keep_memory
 
 Run = tuple[int, int]
 """First frame and end of some chunks that follow one another."""
@@ -124,6 +125,7 @@ def _serve(work: Work, runs: list[Run], jobs: int, told: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears of it and stops this one
     threading.Thread(target=_leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     try:
+        keep_memory()
         with one_thread_each():
             drawing = open_drawing(work, jobs)
             folder = Folder(work.folder, drawing.clip, work.codec, work.suffix, work.size, work.names)
