@@ -56,7 +56,9 @@ def _run(words: list[str]) -> int:
     from typer.main import get_command
 
     from photodouble.cli.commands import app
+    from photodouble.stages.heap import keep_memory
 
+    keep_memory()
     try:
         status = get_command(app).main(args=words, prog_name="photodouble", standalone_mode=False)
     except TyperException as error:

@@ -45,7 +45,6 @@ from photodouble.stages.convert_jobs import Work, shared
 from photodouble.stages.convert_plan import STAGE, Plan, make_plan, sources
 from photodouble.stages.convert_ready import ConvertConfig, Ready, check_output, mark, prepare, told
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
-from photodouble.stages.heap import keep_memory
 from photodouble.stages.labels import field_left_out
 from photodouble.stages.render_record import RenderRecord
 
@@ -67,7 +66,6 @@ def run(config: ConvertConfig) -> Iterator[Event]:
             the disk.
     """
     began = time.monotonic()
-    keep_memory()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
     config, names, matte_names = _parted(config)
