@@ -138,6 +138,15 @@ def test_a_face_that_the_picture_cuts_off_is_composited_as_far_as_it_goes(plate)
         assert done.image.shape == image.shape
         assert (done.image[done.matte == 0] == image[done.matte == 0]).all()
         assert done.matte.max() > 0.9
+    look = measure_look(image.astype(np.float32), landmarks)
+    huge = landmarks * 8  # of which a strip is to be seen, narrower than the pixels of a reduced picture
+    wide, high = np.ptp(huge[list(OVAL), :2], axis=0) - 23
+    for shift in ((60, -high, 0), (-wide, 60, 0), (-wide, -high, 0)):
+        moved = huge - huge[list(OVAL)].min(0) + np.array(shift, np.float32)
+        x0, y0, x1, y1 = box = face_box(moved, (260, 107))
+        face = np.full((y1 - y0, x1 - x0, 3), 90, np.float32)
+        done = composite(image[:260, :107], face, moved, box, moment=Moment(0, look))
+        assert done.image.shape == (260, 107, 3)
     assert face_box(landmarks + 5000, image.shape[:2])[0] >= face_box(landmarks + 5000, image.shape[:2])[2]
 
 
