@@ -258,13 +258,13 @@ def test_the_face_is_handed_on_unblended(plate, box, drawn):
 
 
 def test_what_the_matte_does_not_need_makes_no_difference(plate, box, drawn):
-    # The plate is without grain to speak of: what is added lies elsewhere in another box.
-    smooth = cv2.GaussianBlur(plate[0], (0, 0), 1.5)
-    all_of_it, needed = (composite(smooth, drawn, plate[1], box, whole=whole) for whole in (True, False))
+    noisy = np.clip(plate[0] + np.random.default_rng(3).normal(0, 6, plate[0].shape), 0, 255).astype(np.uint8)
+    soft = cv2.GaussianBlur(drawn, (0, 0), 1.5)
+    all_of_it, needed = (composite(noisy, soft, plate[1], box, whole=whole) for whole in (True, False))
     assert (all_of_it.matte == needed.matte).all()
     away = abs(all_of_it.image.astype(int) - needed.image)
-    assert np.percentile(away, 99.9) <= 2
-    assert away.mean() < 0.3
+    assert np.percentile(away, 99) <= 5
+    assert away.mean() < 0.8
 
 
 def test_a_frame_is_the_same_whenever_it_is_rendered(plate, box, drawn):
