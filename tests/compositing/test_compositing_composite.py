@@ -263,7 +263,7 @@ def test_what_the_matte_does_not_need_makes_no_difference(plate, box, drawn):
     all_of_it, needed = (composite(noisy, soft, plate[1], box, whole=whole) for whole in (True, False))
     assert (all_of_it.matte == needed.matte).all()
     away = abs(all_of_it.image.astype(int) - needed.image)
-    assert np.percentile(away, 99) <= 5
+    assert np.percentile(away, 99) <= 8
     assert away.mean() < 0.8
 
 
