@@ -138,6 +138,15 @@ def test_a_face_that_the_picture_cuts_off_is_composited_as_far_as_it_goes(plate)
         assert done.image.shape == image.shape
         assert (done.image[done.matte == 0] == image[done.matte == 0]).all()
         assert done.matte.max() > 0.9
+    look = measure_look(image.astype(np.float32), landmarks)
+    huge = landmarks * 8  # of which a strip is to be seen, narrower than the pixels of a reduced picture
+    wide, high = np.ptp(huge[list(OVAL), :2], axis=0) - 23
+    for shift in ((60, -high, 0), (-wide, 60, 0), (-wide, -high, 0)):
+        moved = huge - huge[list(OVAL)].min(0) + np.array(shift, np.float32)
+        x0, y0, x1, y1 = box = face_box(moved, (260, 107))
+        face = np.full((y1 - y0, x1 - x0, 3), 90, np.float32)
+        done = composite(image[:260, :107], face, moved, box, moment=Moment(0, look))
+        assert done.image.shape == (260, 107, 3)
     assert face_box(landmarks + 5000, image.shape[:2])[0] >= face_box(landmarks + 5000, image.shape[:2])[2]
 
 
@@ -249,13 +258,13 @@ def test_the_face_is_handed_on_unblended(plate, box, drawn):
 
 
 def test_what_the_matte_does_not_need_makes_no_difference(plate, box, drawn):
-    # The plate is without grain to speak of: what is added lies elsewhere in another box.
-    smooth = cv2.GaussianBlur(plate[0], (0, 0), 1.5)
-    all_of_it, needed = (composite(smooth, drawn, plate[1], box, whole=whole) for whole in (True, False))
+    noisy = np.clip(plate[0] + np.random.default_rng(3).normal(0, 6, plate[0].shape), 0, 255).astype(np.uint8)
+    soft = cv2.GaussianBlur(drawn, (0, 0), 1.5)
+    all_of_it, needed = (composite(noisy, soft, plate[1], box, whole=whole) for whole in (True, False))
     assert (all_of_it.matte == needed.matte).all()
     away = abs(all_of_it.image.astype(int) - needed.image)
-    assert np.percentile(away, 99.9) <= 2
-    assert away.mean() < 0.3
+    assert np.percentile(away, 99) <= 8
+    assert away.mean() < 0.8
 
 
 def test_a_frame_is_the_same_whenever_it_is_rendered(plate, box, drawn):

@@ -9,7 +9,7 @@ from photodouble.compositing.blend import band_mattes, blend, grown
 from photodouble.compositing.detail import match_detail
 from photodouble.compositing.grain import match_grain
 from photodouble.compositing.light import match_light
-from photodouble.compositing.look import Cells, Look, bands, bare_skin, enlarged, luma, measure_look
+from photodouble.compositing.look import Cells, Look, bands, bare_skin, enlarged, luma, measure_look, small_step
 from photodouble.compositing.moment import ALONE, Moment
 from photodouble.compositing.motion import motion_line, reach, smeared
 from photodouble.compositing.settings import USUAL, Settings
@@ -92,11 +92,12 @@ def composite(
         moment: what the shot says about this frame.
         whole: hand on the face in all of its box, not only where the matte needs it.
     """
+    at = 0, 0
     if not whole:
         needed = _needed(landmarks, box, settings, moment)
         x, y = needed[0] - box[0], needed[1] - box[1]
         part = np.s_[y : y + needed[3] - needed[1], x : x + needed[2] - needed[0]]
-        box, face = needed, face[part]
+        at, box, face = (y, x), needed, face[part]
         cover = None if cover is None else cover[part]
         opacity = None if opacity is None else opacity[part]
     x0, y0, x1, y1 = box
@@ -119,7 +120,8 @@ def composite(
     light = look.light if look else None
     face = match_light(face, shown, inside, mattes[0], light, cover, settings.colour, settings.edge, bare)
     if look is not None:
-        face = _textured(face, shown, bare, mattes[0], look, settings, moment)
+        skin = enlarged(bare, small_step(inside, shown.shape), shown.shape)
+        face = _textured(face, shown, bare, skin, mattes[0], look, settings, moment, at)
     if settings.opacity != 1:
         mattes = [matte * np.float32(settings.opacity) for matte in mattes]
     change = blend(shown, face, mattes, width, settings)
@@ -151,12 +153,14 @@ def _textured(
     face: np.ndarray,
     plate: np.ndarray,
     bare: np.ndarray,
+    skin: np.ndarray,
     matte: np.ndarray,
     look: Look,
     settings: Settings,
     moment: Moment,
+    at: tuple[int, int],
 ) -> np.ndarray:
-    """The face with the plate's motion blur, detail and grain; `bare` is its `bare_skin`."""
+    """The face with the plate's motion blur, detail and grain; `bare` is its `bare_skin`, `skin` that in full size."""
     grey = luma(face)
     line = motion_line(grey, luma(plate), matte, moment.motion) if reach(moment.motion) else None
     if line is not None:
@@ -164,8 +168,7 @@ def _textured(
     cells = Cells.of(grey, bare)
     sharp = match_detail(grey, cells.detail(grey), look.detail, settings.sharpness)
     fine = bands(sharp)
-    skin = enlarged(bare, grey.shape[0] // bare.shape[0], grey.shape)
-    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain, skin)
+    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain, skin, at)
     textured = cv2.cvtColor(cv2.subtract(done, grey), cv2.COLOR_GRAY2RGB)
     textured += face
     return np.clip(textured, 0, 255, out=textured)

@@ -32,6 +32,7 @@ def match_grain(
     index: int,
     amount: float = 1.0,
     skin: np.ndarray | None = None,
+    at: tuple[int, int] = (0, 0),
 ) -> np.ndarray:
     """Give a face the plate's grain, band by band; the result depends on nothing but the arguments.
 
@@ -41,6 +42,7 @@ def match_grain(
         index: of the frame: no two have the same noise.
         amount: 0..1, part of the grain that is given.
         skin: H x W float32, 1 where grain that is too much may be weakened; None: everywhere.
+        at: y and x of the picture in its face's box: the noise is that of the box, whatever part of it is worked on.
 
     Returns:
         H x W float32.
@@ -51,7 +53,8 @@ def match_grain(
     offsets = np.random.default_rng([SEED, index]).integers(0, TILE, (len(SIZES), 2))
     for tile, variance, (y, x) in zip(_tiles(), _powers(wanted - own), offsets.tolist(), strict=True):
         if variance > 1e-3:
-            grey = cv2.scaleAdd(_cut(tile, y, x, grey.shape), amount * float(np.sqrt(variance)), grey)
+            noise = _cut(tile, (y + at[0]) % TILE, (x + at[1]) % TILE, grey.shape)
+            grey = cv2.scaleAdd(noise, amount * float(np.sqrt(variance)), grey)
     return grey
 
 
