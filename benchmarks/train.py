@@ -33,7 +33,7 @@ from photodouble.faces import INNER, alignment, transform
 from photodouble.generators import MeshGenerator, PlateFace
 from photodouble.generators.refined import network_inputs
 from photodouble.media import open_clip
-from photodouble.retarget import REGIONS, know_faces, plan_shot
+from photodouble.retarget import know_faces, plan_shot
 from photodouble.retarget.examples import free_of
 from photodouble.retarget.pairs import make_pairs
 from photodouble.stages.train import PAIRS
@@ -158,9 +158,9 @@ def swaps(pair: Pair) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
     for start, landmarks, targets in shot.blocks():
         for at in np.flatnonzero(np.isin(rows[start : start + len(landmarks)], pair.judged["plate"])):
             image = images[int(shot.frame[start + at])]
-            choice = {region: int(shot.choice[region][start + at]) for region in REGIONS}
+            choice, fade = shot.chosen(start + int(at)), shot.faded(start + int(at))
             box = face_box(targets[at], image.shape[:2])
-            found.append(PlateFace(image, landmarks[at], targets[at], choice, box))
+            found.append(PlateFace(image, landmarks[at], targets[at], choice, box, fade))
     mesh, lines, _ = network_inputs(found, MeshGenerator(wanted).draw(found), SIZE)
     points = [transform(face.target, alignment(face.target, SIZE, INNER))[:, :2] for face in found]
     given, guide = (torch.from_numpy(x).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))

@@ -7,11 +7,26 @@ import os
 import re
 import shutil
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from photodouble.errors import BadInput
+
+NOT_ARRAYS = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged npz file raises."""
 
 
 def config_home(environment: Mapping[str, str] = os.environ) -> Path:

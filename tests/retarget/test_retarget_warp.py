@@ -126,6 +126,15 @@ def test_eyes_and_mouth_come_from_their_own_pictures(people):
         assert changed.max() > 10
 
 
+def test_a_second_picture_is_mixed_in_by_its_share(people):
+    wanted, target = people["p001"], people["p001"].landmarks[5]
+    one, other = (render(wanted, target, alone(index), (SIZE, SIZE)) for index in (5, 0))
+    fade = dict.fromkeys(REGIONS, (0, 0.375))
+    between = render(wanted, target, alone(5), (SIZE, SIZE), fade=fade)
+    away = abs(between - (0.625 * one + 0.375 * other))
+    assert away.mean() < 0.5 < abs(one - other).mean()  # the eyes and the mouth are lit anew
+
+
 def min_distance(x, y, places):
     return np.min([np.hypot(x - px, y - py) for px, py in places], axis=0)
 

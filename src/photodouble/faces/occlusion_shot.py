@@ -4,7 +4,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from photodouble.errors import BadInput
 from photodouble.faces.occlusion_hands import Hand
 from photodouble.faces.occlusion_paint import paint, union
 from photodouble.faces.occlusion_track import HandTracker, same
-from photodouble.files import atomic
+from photodouble.files import NOT_ARRAYS, atomic
 
 LARGEST = 1280
 """Frames kept for looking back are reduced until no side is longer."""
@@ -94,7 +93,7 @@ class Hands:
         try:
             with np.load(Path(path), allow_pickle=False) as data:
                 hands = cls(*(data[name] for name in ("frame", "track", "points", "presence")))
-        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+        except NOT_ARRAYS as error:
             raise BadInput(f"Cannot read the hands in {path}: {remedy}.") from error
         n = hands.frame.size
         shapes = [array.shape for array in (hands.frame, hands.track, hands.points, hands.presence)]

@@ -39,7 +39,8 @@ class MeshGenerator:
         """Draw one face in the size that it has."""
         x0, y0, x1, y1 = face.box
         inside = face.target - np.array([x0, y0, 0], np.float32)
-        picture = render(self._wanted, inside, face.choice, (y1 - y0, x1 - x0), (face.image, face.landmarks))
+        plate = face.image, face.landmarks
+        picture = render(self._wanted, inside, face.choice, (y1 - y0, x1 - x0), plate, face.fade)
         return Drawn(picture, face.target)
 
 

@@ -1,9 +1,11 @@
 """What makes a swap: plate faces in, drawn faces out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+from photodouble.retarget.fade import Fade
 
 Box = tuple[int, int, int, int]
 
@@ -18,6 +20,7 @@ class PlateFace:
         target: (478, 3) the same performance in the wanted person's proportions, plate pixels.
         choice: for each region of `photodouble.retarget.REGIONS` the wanted person's picture that fits.
         box: x0, y0, x1, y1 of the part of the frame to draw.
+        fade: for some regions a second picture and its share, where the path through the pictures jumps.
     """
 
     image: np.ndarray
@@ -25,6 +28,7 @@ class PlateFace:
     target: np.ndarray
     choice: dict[str, int]
     box: Box
+    fade: dict[str, Fade] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

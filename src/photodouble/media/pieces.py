@@ -119,7 +119,9 @@ class PieceWriter:
         )
         context = self._stream.codec_context
         extradata = bytes(context.extradata or b"").hex() if self._table else ""
-        return Packets(pts, duration, key, size, extradata, context.name, self._hash.hexdigest(), self._lead)
+        # A piece with fewer frames than x265 reorders has undefined decoding times; none needs more than its own span.
+        lead = min(max(self._lead, 0), max(pts) - min(pts)) if pts else 0
+        return Packets(pts, duration, key, size, extradata, context.name, self._hash.hexdigest(), lead)
 
 
 def _encoded(packets: Packets) -> bytes:

@@ -111,12 +111,12 @@ class Stored:
 
         Args:
             window: h x w x 3 RGB, as `window` gave it, with the change; `at`: its x and y.
-            where: h x w uint8 or bool, not 0 where it was changed.
+            where: h x w, not 0 where it was changed.
             format, tags: as for `copied`.
         """
         frame = self.copied(format, tags)
         _, bits, (wide, high) = _layout(format)
-        (x0, y0), inside = at, np.asarray(where).view(np.uint8)
+        (x0, y0), inside = at, (where != 0).view(np.uint8)
         left, top, width, height = cv2.boundingRect(inside)
         if not width:
             return frame
@@ -126,7 +126,6 @@ class Stored:
             for first, size in ((left, width), (top, height))
         )
         inside, window = (np.ascontiguousarray(part[top:bottom, left:right]) for part in (inside, window))
-        inside = (inside != 0).view(np.uint8)
         (x0, y0), (height, width) = (x0 + left, y0 + top), inside.shape
         white = float(np.iinfo(window.dtype).max)
         code = cv2.transform(window, rgb_matrix(self._colour(), self.clip.width, self.clip.height, bits, white))

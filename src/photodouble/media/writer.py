@@ -8,6 +8,7 @@ from typing import Protocol, Self, cast
 
 import av
 import numpy as np
+from av import Packet
 from av.container import Flags, OutputContainer
 from av.video.stream import VideoStream
 
@@ -170,6 +171,7 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
                     self.left_out += self._others.left_out
                     self.container.set_chapters(source.chapters())
             self.container.start_encoding()
+            self._begun = False
             self._stack = stack.pop_all()
 
     def write(self, frame: Frame, pts: int) -> None:
@@ -179,7 +181,11 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
         made = encodable(frame, self._format, self._colour)
         made.pts, made.time_base, made.duration = pts + self.later, self._like.time_base, frame.duration
         self.others_until(pts)
-        self.container.mux(self.stream.encode(made))
+        self._mux(self.stream.encode(made))
+
+    def _mux(self, packets: list[Packet]) -> None:
+        self._begun = self._begun or bool(packets)
+        self.container.mux(packets)
 
     def others_until(self, pts: int) -> None:
         """Copy what the other streams have up to a time of the pictures."""
@@ -193,7 +199,9 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
             if error is None:
                 if self._others:
                     self._others.copy_until(None, (self.later or 0) * self._like.time_base)
-                self.container.mux(self.stream.encode(None))
+                last = self.stream.encode(None)
+                undefined = not self._begun and self.stream.codec_context.name == "libx265"
+                self._mux(decodable(last) if undefined else last)
         except BaseException:
             # The first fault is what the user hears of; closing a container that failed fails again.
             with contextlib.suppress(av.error.FFmpegError):
@@ -204,6 +212,19 @@ class VideoSink(contextlib.AbstractContextManager["VideoSink"]):
         else:
             with contextlib.suppress(av.error.FFmpegError):
                 self._stack.close()
+
+
+def decodable(packets: list[Packet]) -> list[Packet]:
+    """All packets of a stream, with decoding times made from their order: changed in place, and returned.
+
+    x265 leaves them undefined in a clip that has fewer frames than it reorders.
+    """
+    shown = [packet.pts for packet in packets if packet.pts is not None]
+    if len(shown) == len(packets):
+        early = max((later - pts for later, pts in zip(sorted(shown), shown, strict=True)), default=0)
+        for packet, pts in zip(packets, sorted(shown), strict=True):
+            packet.dts = pts - early
+    return packets
 
 
 def encodable(frame: Frame, format: str, colour: Colour) -> av.VideoFrame:

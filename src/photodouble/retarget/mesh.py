@@ -4,14 +4,16 @@ Needs no training. Three paths run through a shot: one for the face, one for the
 the picture whose gaze fits is seldom the one whose mouth does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from photodouble.faces.pose import pose
 from photodouble.faces.topology import BLENDSHAPES, BROWS, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from photodouble.retarget.fade import Fade
 from photodouble.retarget.mouth import borrow_inside, mouth_gap
 from photodouble.retarget.path import choose
 from photodouble.retarget.shape import (
@@ -161,9 +163,10 @@ def own_features(wanted: Wanted) -> dict[str, np.ndarray]:
 def render(
     wanted: Wanted,
     target: np.ndarray,
-    choice: dict[str, int],
+    choice: Mapping[str, int],
     shape: tuple[int, int],
     plate: tuple[np.ndarray, np.ndarray] | None = None,
+    fade: Mapping[str, Fade] | None = None,
 ) -> np.ndarray:
     """Draw one frame's face.
 
@@ -172,27 +175,49 @@ def render(
         choice: a picture for each region.
         shape: H, W of the picture to draw.
         plate: the plate's frame and its landmarks, for the inside of a mouth that no picture of the wanted person has.
+        fade: for some regions a second picture and its share.
 
     Returns:
         H x W x 3 float32 RGB, 0..255.
     """
+    fade = fade or {}
     raster = rasterise(mesh_points(target), wanted.triangles, shape, 2)
-    result = _warped(wanted, raster, choice["face"])
+    result = _mixed("face", choice, fade, partial(_warped, wanted, raster))
     size = float(np.linalg.norm(target[33, :2] - target[263, :2]))
     for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
         x0, y0, x1, y1 = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
-        if x0 >= x1 or y0 >= y1 or (region == "eyes" and choice[region] == choice["face"]):
+        same = choice[region] == choice["face"] and fade.get(region) == fade.get("face")
+        if x0 >= x1 or y0 >= y1 or (region == "eyes" and same):
             continue
-        inside, part = target - np.array([x0, y0, 0]), (y1 - y0, x1 - x0)
-        layer = _warped(wanted, raster.part(x0, y0, x1, y1), choice[region])
-        if region == "mouth":
-            _draw_lips(wanted, inside, choice[region], layer)
-        if region == "mouth" and plate is not None and lacks_inside(wanted, choice["mouth"], target):
-            layer = borrow_inside(layer, inside, *plate)
-        mask = region_mask(inside, polygons, part, grow=0.10 * size, soft=0.05 * size)
+        inside, part = target - np.array([x0, y0, 0]), raster.part(x0, y0, x1, y1)
+        draw = partial(_mouth, wanted, part, inside, plate) if region == "mouth" else partial(_warped, wanted, part)
+        layer = _mixed(region, choice, fade, draw)
+        mask = region_mask(inside, polygons, part.shape, grow=0.10 * size, soft=0.05 * size)
         under = result[y0:y1, x0:x1]
         under += cv2.merge([mask] * 3) * (match_ring(layer, under, mask) - under)
     return result
+
+
+def _mixed(
+    region: str, choice: Mapping[str, int], fade: Mapping[str, Fade], draw: Callable[[int], np.ndarray]
+) -> np.ndarray:
+    """A region as `draw` gives it of its picture, with the second one mixed in if there is one."""
+    first = draw(choice[region])
+    if region not in fade:
+        return first
+    other, share = fade[region]
+    return cv2.addWeighted(first, 1 - share, draw(other), share, 0)
+
+
+def _mouth(
+    wanted: Wanted, raster: Raster, target: np.ndarray, plate: tuple[np.ndarray, np.ndarray] | None, picture: int
+) -> np.ndarray:
+    """The mouth of one picture, with an inside borrowed from the plate if it has none."""
+    layer = _warped(wanted, raster, picture)
+    _draw_lips(wanted, target, picture, layer)
+    if plate is not None and lacks_inside(wanted, picture, target):
+        return borrow_inside(layer, target, *plate)
+    return layer
 
 
 def _draw_lips(wanted: Wanted, target: np.ndarray, picture: int, layer: np.ndarray) -> None:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from photodouble.errors import BadInput
 from photodouble.faces import FaceSet
-from photodouble.files import atomic
+from photodouble.files import NOT_ARRAYS, atomic
+from photodouble.retarget.fade import REACH as FADE
+from photodouble.retarget.fade import Fade, fades
 from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
 from photodouble.retarget.shape import Proportions
 from photodouble.retarget.smooth import REACH, smooth
@@ -47,6 +49,18 @@ class Shot:
             target, cut = targets(self.difference, landmarks)[1], max(first - start, 0)
             yield start + cut, landmarks[cut:], target[cut:]
 
+    def chosen(self, position: int) -> dict[str, int]:
+        """The picture for each region of the face at `position`."""
+        return {region: int(self.choice[region][position]) for region in REGIONS}
+
+    def faded(self, position: int) -> dict[str, Fade]:
+        """Where that face shows a second picture, too."""
+        return {region: found[position] for region, found in self._fades.items() if position in found}
+
+    @cached_property
+    def _fades(self) -> dict[str, dict[int, Fade]]:
+        return {region: fades(self.choice[region], self.starts, FADE[region]) for region in REGIONS}
+
     def save(self, path: Path) -> None:
         """Write a compressed npz file, atomically, without the faces."""
         apart = self.difference
@@ -69,7 +83,7 @@ class Shot:
                 apart = Proportions(data["offset"], (right, left), float(data["lips"]), data["weight"])
                 choice = {region: data[f"choice_{region}"] for region in REGIONS}
                 return cls(faces, data["rows"], data["frame"], data["starts"], apart, choice)
-        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
+        except NOT_ARRAYS as error:
             raise BadInput(f"Cannot read the plan in {path}: delete the file and run the command again.") from error
 
 

@@ -33,7 +33,7 @@ from photodouble.media.video import stored_frames
 from photodouble.media.viewing import eight_bit, whole_face
 from photodouble.media.writer import encodable
 from photodouble.provenance import Label, embed, embed_luma, label_region, labelled
-from photodouble.retarget import REGIONS
+from photodouble.retarget.fade import Fade
 from photodouble.stages.convert_plan import Plan
 
 SMALLEST = 8
@@ -113,6 +113,7 @@ class _Face:
     landmarks: np.ndarray
     target: np.ndarray
     choice: dict[str, int]
+    fade: dict[str, Fade]
 
 
 @dataclass(frozen=True)
@@ -216,8 +217,8 @@ def _faces(drawing: Drawing, start: int) -> Iterator[tuple[int, _Face]]:
     shot = drawing.plan.shot
     for first, landmarks, target in shot.blocks(int(np.searchsorted(shot.frame, start))):
         for i in range(len(landmarks)):
-            choice = {region: int(shot.choice[region][first + i]) for region in REGIONS}
-            yield int(shot.frame[first + i]), _Face(landmarks[i], target[i], choice)
+            at = first + i
+            yield int(shot.frame[at]), _Face(landmarks[i], target[i], shot.chosen(at), shot.faded(at))
 
 
 def _batches(
@@ -280,6 +281,7 @@ def _window(source: Source, face: _Face | None, drawing: Drawing) -> _Window | N
         face.target - shift,
         face.choice,
         (x0 - x, y0 - y, x1 - x, y1 - y),
+        face.fade,
     )
     return _Window(frame, at, inside)
 

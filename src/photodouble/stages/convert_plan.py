@@ -10,7 +10,6 @@ from collections.abc import Generator as Steps
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from photodouble.evaluation import plate_rows
 from photodouble.faces import FaceSet
 from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
-from photodouble.files import atomic, make_folder
+from photodouble.files import NOT_ARRAYS, atomic, make_folder
 from photodouble.media import Clip
 from photodouble.media.video import stored_frames
 from photodouble.project import Project
@@ -203,7 +202,7 @@ def load_looks(path: Path) -> np.ndarray:
             looks = data["looks"]
         if looks.ndim != 2 or looks.shape[1] != NUMBERS + 2:
             raise ValueError("other numbers")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except NOT_ARRAYS as error:
         raise BadInput(f"Cannot read the light in {path}: delete the file and run the command again.") from error
     return looks
 

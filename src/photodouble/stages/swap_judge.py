@@ -10,7 +10,7 @@ from photodouble.evaluation import mean_embedding, plate_rows
 from photodouble.evaluation.few import Finished, few_figures
 from photodouble.faces import Embedder, FaceSet, Landmarker, Landmarks, Roi, invert, transform
 from photodouble.generators import Drawn, MeshGenerator, PlateFace, as_generator
-from photodouble.retarget import REGIONS, know_faces, plan_shot
+from photodouble.retarget import know_faces, plan_shot
 from photodouble.training.pairs import split_faces
 
 RUNS, LENGTH = 4, 4
@@ -121,10 +121,10 @@ class SwapJudge:
                 box = face_box(target, image.shape[:2])
                 if min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
                     continue
-                choice = {region: int(shot.choice[region][start + k]) for region in REGIONS}
+                choice, fade = shot.chosen(start + k), shot.faded(start + k)
                 found = self._landmarker(image, Roi.of_landmarks(points))
                 follows = start + k == last + 1 and not shot.starts[start + k]
-                shown.append(Shown(PlateFace(image, points, target, choice, box), found, invert(matrix), follows))
+                shown.append(Shown(PlateFace(image, points, target, choice, box, fade), found, invert(matrix), follows))
                 last = start + k
         return shown
 

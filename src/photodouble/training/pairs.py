@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from photodouble.faces import INNER, FaceSet, alignment, transform
-from photodouble.retarget import REGIONS, know_faces, plan_shot, render
+from photodouble.retarget import know_faces, plan_shot, render
 from photodouble.retarget.examples import free_of, hold_out_stills
 from photodouble.retarget.pairs import make_pairs
 from photodouble.training.balance import balance
@@ -102,7 +102,6 @@ def draw_crops(faces: FaceSet, plate: FaceSet, size: int) -> tuple[np.ndarray, n
     for start, _, targets in shot.blocks():
         for offset, target in enumerate(targets):
             points = transform(target, alignment(target, 2 * size, INNER))
-            choice = {region: int(shot.choice[region][start + offset]) for region in REGIONS}
-            double = render(person, points, choice, (2 * size, 2 * size))
+            double = render(person, points, shot.chosen(start + offset), (2 * size, 2 * size))
             crops.append(cv2.resize(double, (size, size), interpolation=cv2.INTER_AREA))
     return np.clip(np.rint(crops), 0, 255).astype(np.uint8), shot.frame
