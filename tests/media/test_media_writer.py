@@ -12,6 +12,7 @@ from test_media_time import copy
 
 from photodouble.errors import BadInput
 from photodouble.media import CODECS, ClipWriter, Frame, open_clip
+from photodouble.media.writer import decodable
 
 RANDOM = np.random.default_rng(3)
 
@@ -216,3 +217,14 @@ def test_sample_aspect_is_carried(record, tmp_path) -> None:
     assert plate.sample_aspect == Fraction(16, 11)
     for name in ("b.mp4", "b.mkv"):
         assert copy(plate, tmp_path / name).sample_aspect == Fraction(16, 11)
+
+
+def test_decoding_times_are_made_where_an_encoder_leaves_them_undefined():
+    packets = []
+    for pts in (0, 160, 80, 40, 120):
+        packet = av.Packet(b"x")
+        packet.pts, packet.dts = pts, -94717637343976
+        packets.append(packet)
+    times = [packet.dts for packet in decodable(packets)]
+    assert times == [-80, -40, 0, 40, 80]
+    assert all(packet.dts <= packet.pts for packet in packets)
