@@ -113,6 +113,7 @@ BAD_TARGETS = [
     ("missing/folder", None, "does not exist"),
     ("b.mp4", "ffv1", "goes into .mkv"),
     ("b.mp4", "prores", "goes into .mov"),
+    ("b.m4v", "hevc", "goes into .mp4"),
     ("b.mp4", "png", "go into a folder"),
     ("b.xyz", None, "use .mp4"),
     ("b.mp4", "divx", "there is no codec"),

@@ -31,7 +31,7 @@ CODECS: dict[str, Codec] = {
     # hvc1: Apple's players open no hev1.
     "hevc": Codec(
         "libx265",
-        (".mp4", ".mov", ".mkv", ".m4v"),
+        (".mp4", ".mov", ".mkv"),
         {"preset": "fast", "crf": "18", "threads": "2", "x265-params": "log-level=error"},
         "hvc1",
     ),
