@@ -8,7 +8,7 @@ Fade = tuple[int, float]
 ON = 2
 """Pictures further apart than this do not play the footage on: that is a jump."""
 
-REACH = {"face": 2, "eyes": 1, "mouth": 1}
+FRAMES = {"face": 2, "eyes": 1, "mouth": 1}
 """Frames on each side of a jump that are mixed: of irises and lips few, or they are seen twice."""
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from photodouble.errors import BadInput
 from photodouble.faces import FaceSet
 from photodouble.files import NOT_ARRAYS, atomic
-from photodouble.retarget.fade import REACH as FADE
-from photodouble.retarget.fade import Fade, fades
+from photodouble.retarget.fade import FRAMES, Fade, fades
 from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
 from photodouble.retarget.shape import Proportions
 from photodouble.retarget.smooth import REACH, smooth
@@ -59,7 +58,7 @@ class Shot:
 
     @cached_property
     def _fades(self) -> dict[str, dict[int, Fade]]:
-        return {region: fades(self.choice[region], self.starts, FADE[region]) for region in REGIONS}
+        return {region: fades(self.choice[region], self.starts, FRAMES[region]) for region in REGIONS}
 
     def save(self, path: Path) -> None:
         """Write a compressed npz file, atomically, without the faces."""

@@ -40,7 +40,7 @@ SMALLEST = 8
 """Pixels: a face narrower than this is left alone."""
 
 HELD = 100_000_000
-"""Bytes of 8-bit frames that a batch may hold."""
+"""Bytes of 8-bit frames that a batch may hold, and as many again may wait for the encoder."""
 
 
 MARGIN = 0.02
