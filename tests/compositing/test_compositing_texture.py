@@ -50,7 +50,9 @@ def test_structure_that_the_plate_lacks_is_weakened_in_every_band_and_on_skin_al
     done = match_grain(face, bands(face), grain(face), grain(plate), 5, 1.0, skin)
     assert (done[:, 128:] == face[:, 128:]).all()
     before, after = (grain(picture[16:-16, 16:112]) / grain(plate) for picture in (face, done))
-    assert (abs(np.log(after)) < 0.5 * abs(np.log(before))).all()
+    assert (before > 3).all()
+    assert (after < 1.1).all()
+    assert (after > 0.2).all()  # noise has no large values that stay, as skin has
 
 
 def test_grain_is_none_where_none_is_wanted_or_known():

@@ -17,9 +17,10 @@ SIZES = (0.0, 0.5, 0.7, 1.0, 1.5, 2.5)
 CORE, SOFTEST = 8.0, 0.05
 """A face with more fine structure on flat skin than the plate: on skin, what is smaller than `CORE` of its standard
 deviations is weakened, to `SOFTEST` at most, so that moles and wrinkles stay."""
-OVERLAP = np.array([0.5, 1.0, 2.0])
-"""Power of the ratio of wanted and own energy that each band is scaled by. With the root alone the coarser ones would
-keep more than is wanted: the bands overlap, and what is coarser than grain reaches into the last."""
+OVERLAP = np.array([1.0, 2.0, 3.0])
+"""Power of the ratio of wanted and own energy that each band is scaled by. With the root alone all of them would keep
+more than is wanted: skin has larger values than noise, which stay, the bands overlap, and what is coarser than grain
+reaches into the last."""
 KEPT = 0.95
 """A band this near to its wanted strength is left alone."""
 

@@ -16,14 +16,15 @@ DARK = 102.0
 FLOOR = 6.0
 """Levels added before a logarithm is taken, or the noise of black would count as light."""
 
-ALONG, FLAT, FADE = 0.05, 0.05, 0.13
+ALONG, FLAT, FADE = 0.05, 0.02, 0.11
 """Correction at the matte's edge: blur along it, depth down to which all of it is given, and at which none is left, in
 parts of the face's width."""
 
-EDGE_MOST = 0.5
-"""Limit of the correction at the edge, as a logarithm."""
+EDGE_MOST, EDGE_TINT = 0.4, 0.12
+"""Limits of the correction at the edge, as logarithms: of its mean over the channels, and of what one has beyond it.
+Hair against skin is another colour, and no light."""
 
-UNLIKE = 0.6
+UNLIKE = 0.5
 """Logarithm of a ratio from which the plate's edge counts little: hair over the face is not its skin in a light."""
 
 
@@ -115,7 +116,8 @@ def _edge(left: np.ndarray, middle: np.ndarray, width: float) -> np.ndarray:
     sigma = max(ALONG * width, 0.5)
     total = cv2.GaussianBlur(left * weight[..., None], (0, 0), sigma)
     spread = total / cv2.GaussianBlur(weight, (0, 0), sigma)[..., None]
-    return np.clip(spread, -EDGE_MOST, EDGE_MOST)
+    grey = spread.mean(2, keepdims=True)
+    return np.clip(grey, -EDGE_MOST, EDGE_MOST) + np.clip(spread - grey, -EDGE_TINT, EDGE_TINT)
 
 
 def _near(points: np.ndarray, shape: tuple[int, ...], width: float) -> np.ndarray:

@@ -23,12 +23,12 @@ class Settings:
     """Settings of compositing; lengths are parts of the face's width.
 
     Attributes:
-        matte_grow: how far the matte's outline is moved outwards (inwards below 0).
+        matte_grow: how far the matte's outline is moved outwards (inwards below 0): the fade begins a little outside the
+            face, so that what a face is known by lies inside of it.
         matte_softness: width of the matte's fade, which lies inside its outline.
         blend_width: blur that separates the widest band: over about so much colours fade into the plate's.
         colour: how much of the match with the plate's colours is done; 0 leaves the face as it was drawn.
-        edge: how much of the difference in colour that is left at the matte's edge is spread inwards: 1 hides the edge,
-            and takes from the likeness, of which a good part lies there.
+        edge: how much of the difference in colour that is left at the matte's edge is spread inwards: 1 hides the edge.
         sharpness: detail of the face against the plate's; 1 is the same, 0 none.
         grain: how much of the plate's grain the face is given; 1 is all of it.
         opacity: of the whole face.
@@ -37,11 +37,11 @@ class Settings:
         BadInput: a value is outside of `LIMITS`.
     """
 
-    matte_grow: float = 0.0
-    matte_softness: float = 0.09
-    blend_width: float = 0.06
+    matte_grow: float = 0.05
+    matte_softness: float = 0.14
+    blend_width: float = 0.12
     colour: float = 1.0
-    edge: float = 0.0
+    edge: float = 1.0
     sharpness: float = 1.0
     grain: float = 1.0
     opacity: float = 1.0
