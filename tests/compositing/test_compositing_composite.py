@@ -80,7 +80,8 @@ def test_the_depths_agree(plate, box, drawn):
     for dtype, scale in SCALE.items():
         image = (plate[0].astype(np.float64) * scale).astype(dtype)
         results.append(composite(image, drawn, plate[1], box).image / scale)
-    assert abs(results[0] - results[1]).max() < 0.6
+    assert abs(results[0] - results[1]).max() < 1.6  # rounding to 8 bits, and as much less grain
+    assert abs(results[0] - results[1]).mean() < 0.3
     assert abs(results[1] - results[2]).max() < 0.01
 
 

@@ -121,7 +121,7 @@ def composite(
     face = match_light(face, shown, inside, mattes[0], light, cover, settings.colour, settings.edge, bare)
     if look is not None:
         skin = enlarged(bare, small_step(inside, shown.shape), shown.shape)
-        face = _textured(face, shown, bare, skin, mattes[0], look, settings, moment, at)
+        face = _textured(face, shown, bare, skin, mattes[0], look, settings, moment, at, float(image.dtype == np.uint8))
     if settings.opacity != 1:
         mattes = [matte * np.float32(settings.opacity) for matte in mattes]
     change = blend(shown, face, mattes, width, settings)
@@ -159,6 +159,7 @@ def _textured(
     settings: Settings,
     moment: Moment,
     at: tuple[int, int],
+    rounded: float,
 ) -> np.ndarray:
     """The face with the plate's motion blur, detail and grain; `bare` is its `bare_skin`, `skin` that in full size."""
     grey = luma(face)
@@ -168,7 +169,8 @@ def _textured(
     cells = Cells.of(grey, bare)
     sharp = match_detail(grey, cells.detail(grey), look.detail, settings.sharpness)
     fine = bands(sharp)
-    done = match_grain(sharp, fine, cells.grain(fine), look.grain, moment.index, settings.grain, skin, at)
+    own = cells.grain(fine)
+    done = match_grain(sharp, fine, own, look.grain, moment.index, settings.grain, skin, at, rounded)
     textured = cv2.cvtColor(cv2.subtract(done, grey), cv2.COLOR_GRAY2RGB)
     textured += face
     return np.clip(textured, 0, 255, out=textured)

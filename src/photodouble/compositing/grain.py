@@ -15,9 +15,9 @@ SIZES = (0.0, 0.5, 0.7, 1.0, 1.5, 2.5)
 """Sizes of grain that are mixed: sigmas of the blurs of white noise, pixels."""
 
 CORE, SOFTEST = 8.0, 0.05
-"""A face with more fine structure on flat skin than the plate: on skin, what is smaller than `CORE` of its standard
+"""A face with more fine structure on its skin than the plate: on skin, what is smaller than `CORE` of its standard
 deviations is weakened, to `SOFTEST` at most, so that moles and wrinkles stay."""
-OVERLAP = np.array([1.0, 2.0, 3.0])
+OVERLAP = np.array([0.85, 1.7, 2.7])
 """Power of the ratio of wanted and own energy that each band is scaled by. With the root alone all of them would keep
 more than is wanted: skin has larger values than noise, which stay, the bands overlap, and what is coarser than grain
 reaches into the last."""
@@ -34,25 +34,29 @@ def match_grain(
     amount: float = 1.0,
     skin: np.ndarray | None = None,
     at: tuple[int, int] = (0, 0),
+    rounded: float = 0.0,
 ) -> np.ndarray:
     """Give a face the plate's grain, band by band; the result depends on nothing but the arguments.
 
     Args:
         grey: H x W float32, the face's luma, 0..255. fine: its `bands`.
-        own, wanted: `Look.grain` of the face and of the plate; NaN: unknown, nothing is done.
+        own, wanted: `Look.grain` of the face and of the plate; NaN: unknown, nothing is done. What flat skin lacks is
+            added; what all of the skin has too much is weakened.
         index: of the frame: no two have the same noise.
         amount: 0..1, part of the grain that is given.
         skin: H x W float32, 1 where grain that is too much may be weakened; None: everywhere.
         at: y and x of the picture in its face's box: the noise is that of the box, whatever part of it is worked on.
+        rounded: step, in 8-bit levels, to which the result will be rounded: that is noise, too, of step ** 2 / 12.
 
     Returns:
         H x W float32.
     """
     if not amount or not np.isfinite(own + wanted).all():
         return grey
-    grey = _cored(grey, fine, own, wanted, amount, skin)
+    wanted = np.maximum(wanted - rounded**2 / 12 * _response()[:, 0], 0)
+    grey = _cored(grey, fine, own[1], wanted[1], amount, skin)
     offsets = np.random.default_rng([SEED, index]).integers(0, TILE, (len(SIZES), 2))
-    for tile, variance, (y, x) in zip(_tiles(), _powers(wanted - own), offsets.tolist(), strict=True):
+    for tile, variance, (y, x) in zip(_tiles(), _powers(wanted[0] - own[0]), offsets.tolist(), strict=True):
         if variance > 1e-3:
             noise = _cut(tile, (y + at[0]) % TILE, (x + at[1]) % TILE, grey.shape)
             grey = cv2.scaleAdd(noise, amount * float(np.sqrt(variance)), grey)
@@ -67,7 +71,7 @@ def _cored(
     amount: float,
     skin: np.ndarray | None,
 ) -> np.ndarray:
-    """A luma whose flat skin has no more fine structure than it should.
+    """A luma whose skin has no more fine structure than it should.
 
     Small values are weakened, large ones stay ("coring": Rossi, "Digital techniques for reducing television noise",
     SMPTE Journal, 1978).

@@ -20,7 +20,7 @@ RIM, AROUND = 0.1, 0.03
 SIGMAS = (0.8, 1.6, 3.2)
 """Pixels: blurs between which the bands of grain lie, finest first. What is coarser is skin."""
 
-NUMBERS = 6 + len(SIGMAS)
+NUMBERS = 6 + 2 * len(SIGMAS)
 """Of a `Look`."""
 
 CELL = 8
@@ -29,6 +29,9 @@ CELL = 8
 FEWEST = 6
 """Cells below which nothing is said about grain."""
 
+FLATTEST = 1 / 3
+"""Part of the skin's cells that counts as flat."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -36,7 +39,8 @@ class Look:
 
     Attributes:
         light: (5,) of the skin, 0..255: mean of R, G, B; standard deviation of the luma; that of both colour axes.
-        grain: (3,) variance of the luma of flat skin in the bands between `SIGMAS`, squared 8-bit levels.
+        grain: (2, 3) variance of the luma in the bands between `SIGMAS`, squared 8-bit levels: of flat skin, which is
+            grain, and of all bare skin, which has its own structure, too.
         detail: variance of the luma's Laplacian over the face, less that of flat skin.
     """
 
@@ -46,12 +50,12 @@ class Look:
 
     def numbers(self) -> np.ndarray:
         """All of it, (`NUMBERS`,) float64: light, grain, detail."""
-        return np.array([*self.light, *self.grain, self.detail], np.float64)
+        return np.array([*self.light, *self.grain.ravel(), self.detail], np.float64)
 
     @staticmethod
     def of(numbers: np.ndarray) -> "Look":
         """What `numbers` gave."""
-        return Look(numbers[:5], numbers[5:-1], float(numbers[-1]))
+        return Look(numbers[:5], numbers[5:-1].reshape(2, -1), float(numbers[-1]))
 
 
 def measure_look(picture: np.ndarray, points: np.ndarray, cover: np.ndarray | None = None) -> Look | None:
@@ -170,10 +174,12 @@ class Cells:
     """Squares of `CELL` pixels of a face; bool pictures with one pixel for each.
 
     Attributes:
-        flat: the flatter half of the bare skin, judged by what is too coarse to be grain. face: skin and features.
+        flat: the flattest third of the bare skin, judged by what is too coarse to be grain. skin: all of it.
+        face: skin and features.
     """
 
     flat: np.ndarray
+    skin: np.ndarray
     face: np.ndarray
 
     @staticmethod
@@ -184,30 +190,28 @@ class Cells:
         whole = cv2.resize(bare, tiny.shape[::-1], interpolation=cv2.INTER_AREA) > 0.9
         face = np.zeros_like(whole)
         if whole.sum() < FEWEST:
-            return Cells(face, face)
+            return Cells(face, face, face)
         rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
         face[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-        return Cells(whole & (slope <= _middle(slope[whole])), face)
+        return Cells(whole & (slope <= np.quantile(slope[whole], FLATTEST)), whole, face)
 
     def grain(self, fine: list[np.ndarray]) -> np.ndarray:
-        """(3,) variance in each of a luma's `bands` on flat skin: median over the cells. NaN if there is none."""
-        return np.array([self._median(band * band) for band in fine])
+        """`Look.grain` of a luma with these `bands`: medians over the cells. NaN if there are none."""
+        means = [_cells(band * band) for band in fine]
+        return np.array([[_median(mean[where]) for mean in means] for where in (self.flat, self.skin)])
 
     def detail(self, grey: np.ndarray) -> float:
         """Variance of the Laplacian over the face less that on flat skin; NaN if there is none."""
         edges = cv2.Laplacian(grey, cv2.CV_32F)
         energy = edges * edges
-        over = _cells(energy)[self.face]
-        return max(float(over.mean()) - self._median(energy), 0.0) if over.size else float("nan")
-
-    def _median(self, energy: np.ndarray) -> float:
-        values = _cells(energy)[self.flat]
-        return _middle(values) if values.size else float("nan")
+        means = _cells(energy)
+        over = means[self.face]
+        return max(float(over.mean()) - _median(means[self.flat]), 0.0) if over.size else float("nan")
 
 
-def _middle(values: np.ndarray) -> float:
-    """The median of (n,) values; of an even number the upper one. `np.median` costs more than the sums it is of."""
-    return float(np.partition(values, len(values) // 2)[len(values) // 2])
+def _median(values: np.ndarray) -> float:
+    """Of (n,) values; of an even number the upper one. NaN of none. `np.median` costs more than the sums it is of."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2]) if values.size else float("nan")
 
 
 def _cells(picture: np.ndarray) -> np.ndarray:

@@ -23,8 +23,8 @@ class Settings:
     """Settings of compositing; lengths are parts of the face's width.
 
     Attributes:
-        matte_grow: how far the matte's outline is moved outwards (inwards below 0): the fade begins a little outside the
-            face, so that what a face is known by lies inside of it.
+        matte_grow: how far the matte's outline is moved outwards (inwards below 0): the fade begins outside of the
+            face, so that more of what it is known by is left.
         matte_softness: width of the matte's fade, which lies inside its outline.
         blend_width: blur that separates the widest band: over about so much colours fade into the plate's.
         colour: how much of the match with the plate's colours is done; 0 leaves the face as it was drawn.
