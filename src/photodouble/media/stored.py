@@ -135,7 +135,7 @@ class Stored:
             (max(0, first // ALIGNED * ALIGNED - ALIGNED), (first + size) // ALIGNED * ALIGNED + 2 * ALIGNED)
             for first, size in ((left, width), (top, height))
         )
-        inside, window = (np.ascontiguousarray(part[top:bottom, left:right]) for part in (inside, window))
+        inside, window = (part[top:bottom, left:right] for part in (inside, window))
         (x0, y0), (height, width) = (x0 + left, y0 + top), inside.shape
         white = float(np.iinfo(window.dtype).max)
         code = cv2.transform(window, rgb_matrix(self._colour(), self.clip.width, self.clip.height, bits, white))
