@@ -17,8 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from photodouble.consent import add_record
+from photodouble.faces import FaceSet
+from photodouble.faces.topology import OVAL
 from photodouble.media import Clip, ClipWriter, open_clip
 from photodouble.media.codecs import pixel_format
 from photodouble.media.frame import Colour
@@ -66,6 +69,7 @@ def main() -> None:
         project, target = borrowed(options.model, options.to, Path(folder) / "project")
         plate = shortened(options.plate, options.size, options.frames, Path(folder) / "plate.mp4")
         list(extract.run(extract.ExtractConfig(project.root, "plate", [plate])))
+        wide = face_width(project)
         plain, swapped, hands = Spent(), Spent(), 0.0
         clip = open_clip(plate)
         config = convert.ConvertConfig(
@@ -84,7 +88,8 @@ def main() -> None:
             recode(clip, Path(folder) / "plain.mp4")
         plain = Spent(plain.wall / 2, plain.cpu / 2)
     print(
-        f"{clip.width}x{clip.height}, {frames} frames, {drawn} with a face, {options.model.name}, jobs {options.jobs}"
+        f"{clip.width}x{clip.height}, {frames} frames, {drawn} with a face, {wide:.0f} pixels wide (median), "
+        f"{options.model.name}, jobs {options.jobs}"
     )
     print(f"{'':14}{'frames/s':>9}{'ms/frame':>10}{'CPU ms/frame':>14}")
     for name, spent in (("plain", plain), ("convert", swapped)):
@@ -106,6 +111,13 @@ def borrowed(model: Path, to: str | None, root: Path) -> tuple[Project, str]:
     shutil.copytree(model, project.model(model.name))
     add_record(project, "plate", "synthetic", "a benchmark: nothing of it is kept")
     return project, target
+
+
+def face_width(project: Project) -> float:
+    """Median width, in pixels, of the plate's faces: from one edge of the outline to the other."""
+    faces = FaceSet.open(project.faces("plate"))
+    widths = [np.ptp(faces.landmarks(row, row + 1)[0, list(OVAL), 0]) for row in range(len(faces))]
+    return float(np.median(widths)) if widths else 0.0
 
 
 def shortened(plate: Path, size: str | None, frames: int, path: Path) -> Path:

@@ -221,6 +221,28 @@ def test_without_a_face_the_hand_is_forgotten(plate, tracker):
     assert after.track != before.track
 
 
+def test_what_was_refused_is_asked_again_at_every_second_look(plate):
+    """A face taken for a palm costs half; a palm in another place is asked at once."""
+    image, landmarks = plate[CLEAR]
+    at, asked = [search_square(landmarks, image.shape)], []
+
+    def landmarker(_, roi):
+        asked.append(roi)
+        return Hand(open_hand().points, 0.1)
+
+    tracker = HandTracker(every=1, detector=lambda *_: [(0.8, roi) for roi in at], landmarker=landmarker)
+    for _ in range(6):
+        assert not tracker.step(image, landmarks)
+    assert len(asked) == 3
+    at.append(Roi(at[0].x + at[0].size, at[0].y, at[0].size, 0.0))
+    tracker.step(image, landmarks)
+    tracker.step(image, landmarks)
+    assert len(asked) == 5  # the new palm at once, then the old one
+    tracker.reset()
+    tracker.step(image, landmarks)
+    assert len(asked) == 7
+
+
 # -- two passes --
 
 

@@ -39,6 +39,19 @@ def test_a_window_shows_what_the_frame_shows(stored, box) -> None:
     assert np.array_equal(window[y0 - y : y1 - y, x0 - x : x1 - x], whole[y0:y1, x0:x1])
 
 
+@pytest.mark.parametrize("box", [(33, 21, 60, 50), (5, 5, 5, 9), None])
+def test_what_is_shown_of_a_part_is_what_is_shown_of_the_frame(stored, box) -> None:
+    shown, (x, y) = stored.shown(box)
+    whole = stored.image(True)
+    assert shown.dtype == np.uint8
+    if box != (33, 21, 60, 50) or stored.clip.bit_depth > 8:
+        assert (x, y) == (0, 0) and np.array_equal(shown, whole)
+        return
+    x0, y0, x1, y1 = box
+    assert shown.size < whole.size
+    assert np.array_equal(shown[y0 - y : y1 - y, x0 - x : x1 - x], whole[y0:y1, x0:x1])
+
+
 def test_only_what_was_changed_is_made_anew(stored) -> None:
     tags = coding(stored.clip.colour, 96, 80)
     window, (x, y) = stored.window((30, 20, 70, 60))

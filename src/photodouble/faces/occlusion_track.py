@@ -1,5 +1,6 @@
 """Following hands from frame to frame, only where they can cover a face."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +25,9 @@ longer side of the face's box."""
 
 SIZES = (0.15, 1.6)
 """A hand's size (wrist to knuckles) over the face's width: smaller or larger ones are not believed."""
+
+SHIFTED, TURNED = 0.3, 0.8
+"""A palm in the place of a refused one: at most so far from it in parts of the face's box, and so many radians."""
 
 RECHECK = 4
 """For so many frames after a hand was lost, palms are looked for in every frame."""
@@ -63,6 +67,7 @@ class HandTracker:
         self._followed: list[Followed] = []
         self._wait = 0
         self._recheck = 0
+        self._refused: list[Roi] = []
 
     def step(self, image: np.ndarray | Callable[[], np.ndarray], landmarks: np.ndarray) -> list[Followed]:
         """The hands near the face in the next frame.
@@ -85,12 +90,33 @@ class HandTracker:
         if due and len(kept) < self._most:
             # A second hand is rarer than a first one.
             self._wait = self._every * (4 if kept else 1)
-            for found in self.find(given(), landmarks):
+            for found in self._new(given(), landmarks):
                 if len(kept) < self._most and not any(same(found, other.hand) for other in kept):
                     kept.append(Followed(self._tracks, found))
                     self._tracks += 1
         self._followed = kept
         return list(kept)
+
+    def _new(self, image: np.ndarray, landmarks: np.ndarray) -> list[Hand]:
+        """`find`, without asking again what was refused in the same place of the face at the last look.
+
+        The detector takes some faces for palms, look after look, and to refuse one costs as much as to look for it.
+        At the look after that it is asked again: a hand that really came is followed back to where it came in.
+        """
+        box = _box(landmarks)
+        refused: list[Roi] = []
+        hands: list[Hand] = []
+        for _, roi in self._detector(image, search_square(landmarks, image.shape)):
+            place = _placed(roi, box)
+            if any(_near(place, other) for other in self._refused):
+                continue
+            hand = self._confirm(image, landmarks, roi)
+            if hand is None:
+                refused.append(place)
+            else:
+                hands.append(hand)
+        self._refused = refused
+        return hands
 
     def find(self, image: np.ndarray, landmarks: np.ndarray) -> list[Hand]:
         """The hands near the face, looked for without knowing any; one may be found twice."""
@@ -158,3 +184,15 @@ def same(a: Hand, b: Hand, reach: float = 0.5) -> bool:
     """Whether two finds are one hand: their middles are nearer than `reach` of its size."""
     apart = np.linalg.norm(a.points[:, :2].mean(0) - b.points[:, :2].mean(0))
     return bool(apart < reach * max(a.size, b.size))
+
+
+def _placed(roi: Roi, box: np.ndarray) -> Roi:
+    """A region as the face sees it: from the middle of its box, in parts of the box's side."""
+    side = _side(box)
+    x, y = (box[:2] + box[2:]) / 2
+    return Roi((roi.x - x) / side, (roi.y - y) / side, roi.size / side, roi.angle)
+
+
+def _near(a: Roi, b: Roi) -> bool:
+    turn = abs((a.angle - b.angle + math.pi) % (2 * math.pi) - math.pi)
+    return max(abs(a.x - b.x), abs(a.y - b.y), abs(a.size - b.size)) < SHIFTED and turn < TURNED

@@ -6,15 +6,18 @@ import torch
 from torch import nn
 
 from photodouble.faces import INNER, alignment, crop, transform
-from photodouble.faces.alignment import scale
+from photodouble.faces.alignment import invert, scale
 from photodouble.generators.mesh import MeshGenerator, enlarged, reduced
 from photodouble.generators.protocol import Drawn, PlateFace
-from photodouble.generators.window import window
+from photodouble.generators.window import soft_edge
 from photodouble.retarget import Wanted
 from photodouble.retarget.drawing import drawing
 
 BATCH = 8 * 128 * 128
 """Pixels of crops drawn at once."""
+
+FINER = 2
+"""A correction is enlarged so much before it is warped."""
 
 
 class RefinedGenerator:
@@ -73,26 +76,40 @@ def _shifted(face: PlateFace) -> np.ndarray:
 
 
 def _corrected(drawn: Drawn, matrix: np.ndarray, change: np.ndarray, alpha: np.ndarray) -> Drawn:
-    """The picture that `mesh` drew with the network's change; `matrix` goes from its pixels to the crop's."""
+    """The picture that `mesh` drew with the network's change, in place; `matrix` goes from its pixels to the crop's.
+
+    Change and matte are warped together, and linearly: that is three times as fast as a cubic warp of each, and
+    enlarged by a cubic kernel before, they look the same (61 dB).
+    """
     height, width = drawn.picture.shape[:2]
-    there = window(matrix, len(alpha), (height, width))
-    x0, y0, wide, high = cv2.boundingRect((there > 0).view(np.uint8))
     opacity = np.ones((height, width), np.float32)
-    if not wide:
-        return Drawn(drawn.picture, drawn.landmarks, opacity)
-    part = slice(y0, y0 + high), slice(x0, x0 + wide)
-    there = np.ascontiguousarray(there[part])
     change, alpha, matrix = _lessened(change, alpha, matrix)
-    matrix = np.array(matrix, np.float64)
+    size = FINER * len(alpha)
+    fine = cv2.resize(np.dstack([change, alpha]), (size, size), interpolation=cv2.INTER_CUBIC)
+    fine[..., 3] = 1 - _sure(fine[..., 3])
+    fine *= soft_edge(size)[..., None]
+    fine[[0, -1]] = fine[:, [0, -1]] = 0  # a linear kernel reaches a pixel further
+    matrix = np.array(matrix, np.float64) * FINER
+    matrix[:, 2] += (FINER - 1) / 2
+    x0, y0, x1, y1 = _reached(matrix, size, (height, width))
+    if x0 >= x1 or y0 >= y1:
+        return Drawn(drawn.picture, drawn.landmarks, opacity)
     matrix[:, 2] += matrix[:, :2] @ (x0, y0)
-    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    large = cv2.warpAffine(change, matrix, (wide, high), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    inner = cv2.warpAffine(alpha, matrix, (wide, high), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    opacity[part] = 1 - there * (1 - _sure(inner))
-    cv2.multiply(large, cv2.merge([there] * 3), dst=large)
-    picture = drawn.picture.copy()
-    picture[part] += large
-    return Drawn(picture, drawn.landmarks, opacity)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    large = cv2.warpAffine(fine, matrix, (x1 - x0, y1 - y0), flags=flags)
+    under, rest = drawn.picture[y0:y1, x0:x1], opacity[y0:y1, x0:x1]
+    cv2.add(under, cv2.cvtColor(large, cv2.COLOR_RGBA2RGB), dst=under)
+    cv2.subtract(rest, cv2.extractChannel(large, 3), dst=rest)
+    return Drawn(drawn.picture, drawn.landmarks, opacity)
+
+
+def _reached(matrix: np.ndarray, size: int, shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 (far edges excluded) of the part of a picture of H, W in which a crop lies; may be empty."""
+    corners = transform(np.array([[x, y] for x in (-1, size) for y in (-1, size)], np.float64), invert(matrix))
+    low, high = np.floor(corners.min(0)), np.ceil(corners.max(0)) + 1
+    x0, y0 = np.clip(low, 0, shape[::-1]).astype(int).tolist()
+    x1, y1 = np.clip(high, 0, shape[::-1]).astype(int).tolist()
+    return x0, y0, x1, y1
 
 
 def _lessened(change: np.ndarray, alpha: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

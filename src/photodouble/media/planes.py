@@ -156,10 +156,8 @@ def upsample(plane: np.ndarray, steps: tuple[int, int], size: tuple[int, int], c
         plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] * high), interpolation=cv2.INTER_LINEAR)
     if wide == 2 and not centred:
         following = np.concatenate([plane[:, 1:], plane[:, -1:]], axis=1)
-        out = np.empty((plane.shape[0], plane.shape[1] * 2), plane.dtype)
-        out[:, ::2] = plane
-        out[:, 1::2] = cv2.addWeighted(plane, 0.5, following, 0.5, 0)
-        plane = out
+        pairs = cv2.merge([plane, cv2.addWeighted(plane, 0.5, following, 0.5, 0)])
+        plane = pairs.reshape(plane.shape[0], -1)
     elif wide > 1:
         plane = cv2.resize(plane, (plane.shape[1] * wide, plane.shape[0]), interpolation=cv2.INTER_LINEAR)
     return plane[:height, :width]
@@ -239,7 +237,7 @@ def downsample(plane: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
     if any(odd):
         plane = cv2.copyMakeBorder(plane, 0, odd[0], 0, odd[1], cv2.BORDER_REPLICATE)
     if high == 2:
-        plane = cv2.resize(plane, (plane.shape[1], plane.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        plane = cv2.addWeighted(plane[::2], 0.5, plane[1::2], 0.5, 0)
     if wide == 2:
         kernel = np.array([[0.25, 0.5, 0.25]], np.float32)
         plane = cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE)[:, ::2]

@@ -91,6 +91,16 @@ class Stored:
         white = 255 if bits == 8 else 65535
         return cv2.transform(cv2.merge(parts), yuv_matrix(colour, width, height, bits, white)), (x0, y0)
 
+    def shown(self, box: Box | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+        """What an ordinary screen shows of a part of the frame that holds `box`, RGB uint8, and the part's x and y.
+
+        It is all of the frame where no box is given, and where the plate is more than ordinary 8-bit YUV.
+        """
+        ordinary = self.clip.bit_depth == 8 and not needs_view(self.clip.colour) and self.fits(self.clip.stored_format)
+        if box is None or not ordinary or box[0] >= box[2] or box[1] >= box[3]:
+            return self.image(True), (0, 0)
+        return self.window(box)
+
     def copied(self, format: str, tags: Colour) -> VideoFrame:
         """A copy of its samples in a `format` that it fits, which says nothing of how they were coded."""
         bits = _layout(format)[1]
@@ -125,7 +135,7 @@ class Stored:
             (max(0, first // ALIGNED * ALIGNED - ALIGNED), (first + size) // ALIGNED * ALIGNED + 2 * ALIGNED)
             for first, size in ((left, width), (top, height))
         )
-        inside, window = (np.ascontiguousarray(part[top:bottom, left:right]) for part in (inside, window))
+        inside, window = (part[top:bottom, left:right] for part in (inside, window))
         (x0, y0), (height, width) = (x0 + left, y0 + top), inside.shape
         white = float(np.iinfo(window.dtype).max)
         code = cv2.transform(window, rgb_matrix(self._colour(), self.clip.width, self.clip.height, bits, white))

@@ -5,10 +5,11 @@ It is found once and kept in the project for the plate, for other renders and pr
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Generator as Steps
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,13 @@ LOOKED = 3
 
 WAITING = 4
 """Frames that may wait for that."""
+
+READ = 64
+"""Faces whose landmarks are read at once."""
+
+Box = tuple[int, int, int, int]
+Shown = Callable[[Box | None], tuple[np.ndarray, tuple[int, int]]]
+"""Gives a part of a frame that holds a box (None: all of it), H x W x 3 RGB uint8, and the part's x and y."""
 
 
 @dataclass(frozen=True)
@@ -148,22 +156,17 @@ def survey(
         return Hands.load(hands_file), load_looks(looks_file)
     seeker, at = HandSeeker(), 0
     looks = np.full((len(rows), NUMBERS + 2), np.nan)
-    if clip.kind == "video":
-        # RGB is made of the few frames that are looked at.
-        frames = ((stored.index, lambda stored=stored: stored.image(True)) for stored in stored_frames(clip))
-    else:
-        frames = ((frame.index, lambda frame=frame: frame.image) for frame in clip.frames(dtype=np.uint8))
+    wanted, found = faces.frame[rows], _landmarks(faces, rows)
     with ThreadPoolExecutor(1) as pool:
         measured: deque[tuple[int, Future[np.ndarray]]] = deque()
-        for number, image in ahead(frames, 3):
-            here = at < len(rows) and int(faces.frame[rows[at]]) == number
-            points = faces.landmarks(int(rows[at]), int(rows[at]) + 1)[0] if here else None
+        for number, shown in ahead(_frames(clip), 3):
+            points = next(found) if at < len(rows) and wanted[at] == number else None
             if points is not None:
                 looks[at, NUMBERS:] = points[:, :2].mean(0)
                 if at % LOOKED == 0:
-                    measured.append((at, pool.submit(_look_of, image, points)))
-            at += here
-            seeker.observe(number, image, points)
+                    measured.append((at, pool.submit(_look_of, shown, points, (clip.height, clip.width))))
+                at += 1
+            seeker.observe(number, partial(_whole, shown), points)
             while len(measured) > WAITING:  # each holds its frame
                 row, numbers = measured.popleft()
                 looks[row, :NUMBERS] = numbers.result()
@@ -178,8 +181,34 @@ def survey(
     return hands, looks
 
 
-def _look_of(image: Callable[[], np.ndarray], points: np.ndarray) -> np.ndarray:
-    return look_numbers(image(), points)
+def _frames(clip: Clip) -> Iterator[tuple[int, Shown]]:
+    """A clip's frames; RGB is made of the few that are looked at."""
+    if clip.kind == "video":
+        yield from ((stored.index, stored.shown) for stored in stored_frames(clip))
+    else:
+        yield from ((frame.index, partial(_same, frame.image)) for frame in clip.frames(dtype=np.uint8))
+
+
+def _same(image: np.ndarray, _: Box | None) -> tuple[np.ndarray, tuple[int, int]]:
+    return image, (0, 0)
+
+
+def _whole(shown: Shown) -> np.ndarray:
+    return shown(None)[0]
+
+
+def _landmarks(faces: FaceSet, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """(478, 3) plate pixels of each row, read by blocks."""
+    for start in range(0, len(rows), READ):
+        some = rows[start : start + READ]
+        low = int(some.min())
+        yield from faces.landmarks(low, int(some.max()) + 1)[some - low]
+
+
+def _look_of(shown: Shown, points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """`look_numbers` of a face in a frame of H, W, of which nothing but the face's part becomes RGB."""
+    image, (x, y) = shown(face_box(points, shape))
+    return look_numbers(image, points - np.array([x, y, 0], np.float32))
 
 
 def look_numbers(image: np.ndarray, points: np.ndarray) -> np.ndarray:
