@@ -1,6 +1,8 @@
 """Convert of odd and of film plates: each ends faithful, or is refused in one sentence. Model mesh, few frames."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -218,6 +220,29 @@ def test_an_exr_sequence_with_layers_a_matte_and_listed_frames(tmp_path, convert
             assert np.abs(layer["face.G"][solid] - layer["G"][solid]).mean() < 0.05
             assert np.abs(layer["G"] - layer["plate.G"])[solid].mean() > 0.005
     assert sorted(file.suffix for file in (tmp_path / "out").iterdir()) == [".c2pa"] * FRAMES + [".exr"] * FRAMES
+    _check_with_oiiotool(tmp_path / "out" / "comp.1001.exr", tmp_path)
+
+
+def _check_with_oiiotool(path: Path, folder: Path) -> None:
+    """OpenImageIO's own command sees the layers, takes one out, and puts the face over the plate by its matte."""
+    tool = str(Path(sys.executable).parent / "oiiotool")
+    told = subprocess.run([tool, "--info", "-v", str(path)], capture_output=True, text=True, check=True).stdout
+    layers = ("matte.A", *(f"{layer}.{c}" for layer in ("face", "plate") for c in "RGB"))
+    listed = next(line for line in told.splitlines() if "channel list" in line)
+    assert all(name in listed for name in ("R", "G", "B", "A", *layers)) and "256, 11 channel" in told
+    matte, over = folder / "matte.tif", folder / "over.exr"
+    subprocess.run([tool, str(path), "--ch", "matte.A", "-o", str(matte)], check=True, capture_output=True)
+    alone, layer = oiio.ImageBuf(str(matte)), oiio.ImageBuf(str(path))
+    names = list(layer.spec().channelnames)
+    pixels = layer.get_pixels(oiio.FLOAT)
+    assert np.abs(alone.get_pixels(oiio.FLOAT)[:, :, 0] - pixels[:, :, names.index("matte.A")]).max() < 1e-3
+    take = [str(path), "--ch", "face.R,face.G,face.B", str(path), "--ch", "plate.R,plate.G,plate.B"]
+    three = [str(path), "--ch", "matte.A,matte.A,matte.A"]
+    subprocess.run([tool, *take, "--sub", *three, "--mul", *take[3:], "--add", "-o", str(over)], check=True)
+    comp, mine = oiio.ImageBuf(str(over)).get_pixels(oiio.FLOAT), pixels[:, :, [names.index(c) for c in "RGB"]]
+    alpha = pixels[:, :, names.index("matte.A")]
+    assert np.abs(comp - mine)[alpha == 1].mean() < 0.05
+    assert np.array_equal(comp[alpha == 0], mine[alpha == 0])
 
 
 def test_a_linear_plate_gets_the_face_that_its_sdr_twin_gets(tmp_path, convert, linear, scenes) -> None:
