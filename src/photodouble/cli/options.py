@@ -111,12 +111,12 @@ def _setting(name: str, text: str) -> Any:
     return Annotated[float | None, typer.Option(name, metavar="X", help=text, rich_help_panel=LOOK)]
 
 
-MatteGrow = _setting("--matte-grow", "Move the matte's edge out by a part of the face's width, -0.3 to 0.1 (0).")
-MatteSoftness = _setting("--matte-softness", "Width of the matte's fade in parts of the face's width, 0 to 0.5 (0.09).")
-BlendWidth = _setting("--blend-width", "How far colours fade into the plate's, 0.005 to 0.3 (0.06).")
+MatteGrow = _setting("--matte-grow", "Move the matte's edge out by a part of the face's width, -0.3 to 0.1 (0.05).")
+MatteSoftness = _setting("--matte-softness", "Width of the matte's fade in parts of the face's width, 0 to 0.5 (0.14).")
+BlendWidth = _setting("--blend-width", "How far colours fade into the plate's, 0.005 to 0.3 (0.12).")
 Colour = _setting("--colour", "How much of the match with the plate's colours is done, 0 to 1 (1).")
 Edge = _setting(
-    "--edge", "How much of the colour step at the matte's edge is taken away, at a price in likeness, 0 to 1 (0)."
+    "--edge", "How much of the colour step at the matte's edge is spread inwards, 0 to 1 (1)."
 )
 Sharpness = _setting("--sharpness", "Detail against the plate's, 0 to 3 (1).")
 Grain = _setting("--grain", "How much of the plate's grain the face gets, 0 to 1 (1).")
