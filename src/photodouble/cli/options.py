@@ -115,9 +115,7 @@ MatteGrow = _setting("--matte-grow", "Move the matte's edge out by a part of the
 MatteSoftness = _setting("--matte-softness", "Width of the matte's fade in parts of the face's width, 0 to 0.5 (0.14).")
 BlendWidth = _setting("--blend-width", "How far colours fade into the plate's, 0.005 to 0.3 (0.12).")
 Colour = _setting("--colour", "How much of the match with the plate's colours is done, 0 to 1 (1).")
-Edge = _setting(
-    "--edge", "How much of the colour step at the matte's edge is spread inwards, 0 to 1 (1)."
-)
+Edge = _setting("--edge", "How much of the colour step at the matte's edge is spread inwards, 0 to 1 (1).")
 Sharpness = _setting("--sharpness", "Detail against the plate's, 0 to 3 (1).")
 Grain = _setting("--grain", "How much of the plate's grain the face gets, 0 to 1 (1).")
 Opacity = _setting("--opacity", "Of the face, 0 to 1 (1).")
