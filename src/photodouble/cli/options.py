@@ -121,6 +121,12 @@ Edge = _setting(
 Sharpness = _setting("--sharpness", "Detail against the plate's, 0 to 3 (1).")
 Grain = _setting("--grain", "How much of the plate's grain the face gets, 0 to 1 (1).")
 Opacity = _setting("--opacity", "Of the face, 0 to 1 (1).")
+HandsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--hands-only", help="Keep only hands in front of the face, not what else covers it.", rich_help_panel=LOOK
+    ),
+]
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),

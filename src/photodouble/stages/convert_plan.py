@@ -1,4 +1,4 @@
-"""What a render needs to know of the whole plate before its first frame: faces, the planned shot, hands, its light.
+"""What a render needs to know of the whole plate before its first frame: faces, the planned shot, covers, its light.
 
 It is found once and kept in the project for the plate, for other renders and previews, and for other processes.
 """
@@ -21,11 +21,14 @@ from photodouble.evaluation import plate_rows
 from photodouble.faces import FaceSet
 from photodouble.faces.chunk import ahead
 from photodouble.faces.occlusion import Hands, HandSeeker
+from photodouble.faces.occlusion_cover import NO_COVERS, Covers, Front
 from photodouble.files import NOT_ARRAYS, atomic, make_folder
 from photodouble.media import Clip
 from photodouble.media.video import stored_frames
 from photodouble.project import Project
 from photodouble.retarget import Shot, Wanted, plan_shot
+from photodouble.retarget.covered import VERSION as COVERS
+from photodouble.retarget.covered import find_covers
 from photodouble.stages.events import Event, Progress, Result
 from photodouble.stages.extract import extract_faces
 
@@ -43,28 +46,31 @@ WAITING = 4
 
 @dataclass(frozen=True)
 class PlanFiles:
-    """Where the parts of a plan lie: the plate's FaceSet, the planned shot, the hands, how the plate's face looks."""
+    """Where the parts of a plan lie: the plate's FaceSet, the planned shot, the hands, how the plate's face looks, and
+    what else covers it (None: only hands may)."""
 
     faces: Path
     shot: Path
     hands: Path
     looks: Path
+    covers: Path | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A planned plate: `moments` are what compositing is told of each frame, `files` is where it is kept."""
+    """A planned plate: `front` is what covers its face, `moments` are what compositing is told of each frame, `files`
+    is where it is kept."""
 
     shot: Shot
-    hands: Hands
+    front: Front
     moments: Moments
     files: PlanFiles
 
 
 def make_plan(
-    project: Project, plate: Path, source: str, target: str, wanted: Wanted, clip: Clip
+    project: Project, plate: Path, source: str, target: str, wanted: Wanted, clip: Clip, covers: bool = True
 ) -> Steps[Event, None, Plan]:
-    """Plan a plate (returned), or take up again what is kept of it.
+    """Plan a plate (returned), or take up again what is kept of it; without `covers` only hands cover the face.
 
     Raises:
         BadInput: no face of the plate is known.
@@ -78,23 +84,34 @@ def make_plan(
     known = state([*sources(clip), index])
     hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks{NUMBERS}-{known}.npz"
     hands, looks = yield from survey(clip, faces, rows, hands_file, looks_file)
+    covers_file = folder / f"covers{COVERS}-{known}.npz" if covers else None
+    front = Front(hands, (yield from seek_covers(faces, rows, hands, covers_file)) if covers_file else NO_COVERS)
     shot_file = folder / f"shot-{state([index, project.faces(target) / 'faces.parquet'], SHOT)}.npz"
     shot = Shot.load(shot_file, faces) if shot_file.is_file() else None
     if shot is None or not np.array_equal(shot.rows, rows):
         shot = plan_shot(wanted, faces, rows)
         shot.save(shot_file)
-    return Plan(shot, hands, moments(shot, hands, looks), PlanFiles(faces.folder, shot_file, hands_file, looks_file))
+    files = PlanFiles(faces.folder, shot_file, hands_file, looks_file, covers_file)
+    return Plan(shot, front, moments(shot, front, looks), files)
 
 
 def load_plan(files: PlanFiles) -> Plan:
     """Read what `make_plan` kept."""
-    shot, hands = Shot.load(files.shot, FaceSet.open(files.faces)), Hands.load(files.hands)
-    return Plan(shot, hands, moments(shot, hands, load_looks(files.looks)), files)
+    shot, front = (
+        Shot.load(files.shot, FaceSet.open(files.faces)),
+        load_front(files),
+    )
+    return Plan(shot, front, moments(shot, front, load_looks(files.looks)), files)
 
 
-def moments(shot: Shot, hands: Hands, looks: np.ndarray) -> Moments:
+def load_front(files: PlanFiles) -> Front:
+    """Read what is kept of what covers the face."""
+    return Front(Hands.load(files.hands), Covers.load(files.covers) if files.covers else NO_COVERS)
+
+
+def moments(shot: Shot, front: Front, looks: np.ndarray) -> Moments:
     """What compositing is told of each frame, from what `survey` measured."""
-    hidden = np.isin(shot.frame, hands.frame)
+    hidden = np.isin(shot.frame, front.frame)
     return plan_moments(shot.frame, looks[:, :NUMBERS], looks[:, NUMBERS:], shot.starts, hidden)
 
 
@@ -176,6 +193,23 @@ def survey(
     with atomic(looks_file) as part, part.open("wb") as file:
         np.savez_compressed(file, looks=looks)
     return hands, looks
+
+
+def seek_covers(faces: FaceSet, rows: np.ndarray, hands: Hands, file: Path) -> Steps[Event, None, Covers]:
+    """What covers the plate's face besides hands (returned): found, or kept."""
+    if file.is_file():
+        return Covers.load(file)
+    steps = find_covers(faces, rows, hands.frame)
+    while True:
+        try:
+            done, total = next(steps)
+        except StopIteration as end:
+            covers: Covers = end.value
+            break
+        if done % 16 == 0:
+            yield Progress(STAGE, done, total, "faces", "looking for what covers the face")
+    covers.save(file)
+    return covers
 
 
 def _look_of(image: Callable[[], np.ndarray], points: np.ndarray) -> np.ndarray:

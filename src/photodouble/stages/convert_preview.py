@@ -31,7 +31,9 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     clip = ready.clip
     folder = Path(config.output)
     check_folder(folder, clip, "png")
-    plan = yield from make_plan(ready.project, config.plate, config.source, config.target, ready.wanted, clip)
+    plan = yield from make_plan(
+        ready.project, config.plate, config.source, config.target, ready.wanted, clip, config.covers
+    )
     drawing = Drawing(clip, plan, ready.generator, config.settings, None, ready.watermark, ready.label(config, plan))
     total = sum(map(len, ready.ranges or ()))
     yield Started(STAGE, {"frames": total, "model": config.model})
