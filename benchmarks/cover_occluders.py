@@ -166,7 +166,7 @@ def cloth(rng: np.random.Generator, size: int, pictures: np.ndarray) -> np.ndarr
         side = int(rng.integers(6, len(other) // 2))
         x, y = rng.integers(0, len(other) - side, 2)
         surface = cv2.resize(other[y : y + side, x : x + side], (size, size)).astype(np.float32)
-        surface = np.rot90(surface, rng.integers(4)) * rng.uniform(0.6, 1.4) + rng.normal(0, 12, 3)
+        surface = np.rot90(surface, int(rng.integers(4))) * rng.uniform(0.6, 1.4) + rng.normal(0, 12, 3)
     else:
         other = pictures[rng.integers(len(pictures))]
         plain = (

@@ -149,7 +149,8 @@ def _covered(
     if rng.random() < 0.25:  # it moved during the exposure
         kernel = np.zeros((9, 9), np.float32)
         way = rng.uniform(1, 4) * np.array([np.cos(a := rng.uniform(0, np.pi)), np.sin(a)])
-        cv2.line(kernel, *[tuple(np.round(4 + s * way).astype(int).tolist()) for s in (-1, 1)], 1.0)
+        start, end = (np.round(4 + s * way).astype(int).tolist() for s in (-1, 1))
+        cv2.line(kernel, start, end, 1.0)
         shape = cv2.filter2D(shape, -1, kernel / kernel.sum())
     elif rng.random() < 0.5:
         shape = _soft(shape, rng.uniform(0.3, 1.5))
@@ -176,10 +177,12 @@ def _worn(rng: np.random.Generator, picture: np.ndarray, much: float) -> np.ndar
     if rng.random() < 0.5:
         picture = picture + rng.normal(0, rng.exponential(4 * much), picture.shape).astype(np.float32)
     if rng.random() < 0.4 * much:
-        coded = cv2.imencode(
+        _, coded = cv2.imencode(
             ".jpg", np.clip(picture, 0, 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 70))]
         )
-        picture = cv2.imdecode(coded[1], cv2.IMREAD_COLOR).astype(np.float32)
+        decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        assert decoded is not None
+        picture = decoded.astype(np.float32)
     return np.clip(picture, 0, 255)
 
 

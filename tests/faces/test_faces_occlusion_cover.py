@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from photodouble.errors import BadInput
 from photodouble.faces.occlusion import Hands
-from photodouble.faces.occlusion_cover import Covers, Front
+from photodouble.faces.occlusion_cover import Covers, Front, beside
 
 SHAPE = (240, 260)
 
@@ -67,6 +67,18 @@ def test_hands_and_covers_are_united():
     assert front.frame.tolist() == [4, 5, 9]
     assert front.hides(4) and not front.hides(6)
     np.testing.assert_array_equal(front.matte(4, picture), front.covers.matte(4, picture))
+
+
+def test_a_piece_that_is_a_known_hand_is_left_to_it_and_others_are_not():
+    covers, hands = np.zeros(SHAPE, np.float32), np.zeros(SHAPE, np.float32)
+    covers[20:60, 20:60] = 0.9
+    covers[100:140, 100:150] = 1
+    hands[10:45, 10:80] = 1
+    left = beside(covers, hands)
+    assert not left[:80].any()
+    np.testing.assert_array_equal(left[80:], covers[80:])
+    assert covers[30, 30] > 0  # what is given stays
+    assert not beside(np.zeros(SHAPE, np.float32), hands).any()
 
 
 def test_saved_covers_are_the_same(tmp_path):

@@ -22,6 +22,9 @@ STRICT = 0.002
 STEEP = 2.5
 """The filtered matte's slope is steepened so much around a half."""
 
+HAND = 0.4
+"""A piece of which more than this part lies under a known hand is that hand."""
+
 MOST = 160
 """Wider regions are filtered at this many pixels, which bounds the time; the edge is as much softer."""
 
@@ -109,7 +112,26 @@ class Front:
             index: of the frame in its clip.
             image: the frame, H x W x 3 RGB uint8.
         """
-        return np.maximum(self.hands.matte(index, image), self.covers.matte(index, image))
+        covers = self.covers.matte(index, image)
+        if not len(self.hands.rows(index)):
+            return covers
+        hands = self.hands.matte(index, image)
+        return np.maximum(hands, beside(covers, hands))
+
+
+def beside(covers: np.ndarray, hands: np.ndarray) -> np.ndarray:
+    """A matte of covers, H x W float32, without the pieces that mostly are hands, H x W float32: those have a better
+    edge of their own."""
+    x, y, wide, high = cv2.boundingRect((covers > 0).astype(np.uint8))
+    if not wide:
+        return covers
+    here = (slice(y, y + high), slice(x, x + wide))
+    count, labels = cv2.connectedComponents((covers[here] > 0).astype(np.uint8))
+    weight, hidden = covers[here].ravel(), (covers[here] * hands[here]).ravel()
+    total, under = (np.bincount(labels.ravel(), values, count) for values in (weight, hidden))
+    left = covers.copy()
+    left[here][(under > HAND * total)[labels]] = 0
+    return left
 
 
 def _paint(total: np.ndarray, small: np.ndarray, matrix: np.ndarray, image: np.ndarray) -> None:
