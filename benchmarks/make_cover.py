@@ -304,7 +304,7 @@ def gather(work: Path, names: tuple[str, ...]) -> list[FaceSet]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=16, help="of one processor's time")
+    parser.add_argument("--minutes", type=float, default=11, help="of one processor's time")
     parser.add_argument("--work", type=Path, help="keep faces here; what is kept is used again")
     parser.add_argument("--output", type=Path, default=NETWORK)
     options = parser.parse_args()
