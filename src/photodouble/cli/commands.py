@@ -269,6 +269,7 @@ def convert(
     sharpness: o.Sharpness = None,
     grain: o.Grain = None,
     opacity: o.Opacity = None,
+    hands_only: o.HandsOnly = False,
     shots: o.Shots = None,
     ocio: o.Ocio = None,
     colour_space: o.ColourSpace = "",
@@ -308,6 +309,7 @@ def convert(
         frames=frames,
         shots=shots,
         space=convert_ready.Space(colour_space, ocio),
+        covers=not hands_only,
     )
     finish(convert_preview.run(config) if preview else stage.run(config), as_json)
 

@@ -119,6 +119,12 @@ Edge = _setting("--edge", "How much of the colour step at the matte's edge is sp
 Sharpness = _setting("--sharpness", "Detail against the plate's, 0 to 3 (1).")
 Grain = _setting("--grain", "How much of the plate's grain the face gets, 0 to 1 (1).")
 Opacity = _setting("--opacity", "Of the face, 0 to 1 (1).")
+HandsOnly = Annotated[
+    bool,
+    typer.Option(
+        "--hands-only", help="Keep only hands in front of the face, not what else covers it.", rich_help_panel=LOOK
+    ),
+]
 ChosenCodec = Annotated[
     Codec | None,
     typer.Option("--codec", metavar="NAME", help=f"{', '.join(Codec)}; default: what OUT's suffix calls for."),

@@ -42,8 +42,9 @@ from photodouble.stages.convert_chunks import Folder, make
 from photodouble.stages.convert_disk import check_space
 from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_for
 from photodouble.stages.convert_jobs import Work, shared
-from photodouble.stages.convert_plan import STAGE, Plan, make_plan, sources
+from photodouble.stages.convert_plan import Plan, make_plan, sources
 from photodouble.stages.convert_ready import ConvertConfig, Ready, check_output, mark, prepare, told
+from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.labels import field_left_out
 from photodouble.stages.render_record import RenderRecord
@@ -76,7 +77,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         check_folder(config.output, clip, codec, names)
     if single and clip.kind == "video":
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
-    plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip)
+    plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip, config.covers)
     if ready.ranges is not None and not any(
         frame in part for frame in plan.shot.frame.tolist() for part in ready.ranges
     ):
@@ -160,6 +161,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         codec=codec,
         matte=matte,
         hands=plan.files.hands,
+        covers=plan.files.covers,
         source=str(clip.path),
         label_box=label_region(label, clip.width, clip.height) if label else None,
         watermark=ready.watermark,
@@ -270,6 +272,7 @@ def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan, label: La
         *sources(ready.clip),
         plan.files.shot,
         plan.files.hands,
+        *([plan.files.covers] if plan.files.covers else []),
         plan.files.looks,
         ready.project.faces(config.target) / "faces.parquet",
     ]

@@ -259,7 +259,7 @@ def _window(source: Source, face: _Face | None, drawing: Drawing) -> _Window | N
     if isinstance(source, Stored):
         if sparing:
             # Hands reach out of the face, and are found by their whole edge; a label may be anywhere.
-            whole = box is None or drawing.label is not None or len(drawing.plan.hands.rows(source.index)) > 0
+            whole = box is None or drawing.label is not None or drawing.plan.front.hides(source.index)
             image, at = source.window((0, 0, clip.width, clip.height) if whole or box is None else _around(box, clip))
             frame = Frame(image, source.index, source.pts, clip.time_base, source.picture.duration or 0, clip.colour)
         else:
@@ -305,9 +305,9 @@ def _composited(source: Source, window: _Window | None, drawn: Drawn | None, dra
     done: Composited | None = None
     part = matte[y : y + frame.image.shape[0], x : x + frame.image.shape[1]]
     if drawn is not None and window.face is not None:
-        hands, (x0, y0, x1, y1) = drawing.plan.hands, window.face.box
-        covered = len(hands.rows(frame.index)) > 0
-        cover = hands.matte(frame.index, window.face.image)[y0:y1, x0:x1] if covered else None
+        front, (x0, y0, x1, y1) = drawing.plan.front, window.face.box
+        hidden = front.hides(frame.index)
+        cover = front.matte(frame.index, window.face.image)[y0:y1, x0:x1] if hidden else None
         picture, points, opacity, colour = drawn.picture, drawn.landmarks, drawn.opacity, frame.colour
         moment = drawing.plan.moments.at(frame.index)
         exr = drawing.codec == "exr"

@@ -9,8 +9,9 @@ from photodouble.files import atomic, remove
 from photodouble.media.picture_output import check_folder, picture_name, write_frame
 from photodouble.provenance import finish, manifest_digest, publish
 from photodouble.stages.convert_draw import Drawing, finished, one_thread_each
-from photodouble.stages.convert_plan import STAGE, make_plan
+from photodouble.stages.convert_plan import make_plan
 from photodouble.stages.convert_ready import ConvertConfig, mark, prepare, told
+from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event, Preview, Progress, Result, Started
 
 
@@ -31,7 +32,9 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     clip = ready.clip
     folder = Path(config.output)
     check_folder(folder, clip, "png")
-    plan = yield from make_plan(ready.project, config.plate, config.source, config.target, ready.wanted, clip)
+    plan = yield from make_plan(
+        ready.project, config.plate, config.source, config.target, ready.wanted, clip, config.covers
+    )
     drawing = Drawing(clip, plan, ready.generator, config.settings, None, ready.watermark, ready.label(config, plan))
     total = sum(map(len, ready.ranges or ()))
     yield Started(STAGE, {"frames": total, "model": config.model})

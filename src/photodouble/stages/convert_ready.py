@@ -30,7 +30,8 @@ from photodouble.provenance import (
 )
 from photodouble.retarget import Wanted, know_faces
 from photodouble.stages.convert_chunks import SIZE
-from photodouble.stages.convert_plan import STAGE, Plan, sources
+from photodouble.stages.convert_plan import Plan, sources
+from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event
 from photodouble.stages.labels import check_label, plan_label, with_field
 from photodouble.stages.recognise import check_model, settle
@@ -51,6 +52,7 @@ class ConvertConfig:
         matte: where to put the matte, see `MatteWriter`; None: it stays in the project.
         jobs: processes that render chunks side by side; what they write does not depend on their number.
         settings: of compositing.
+        covers: whether what else covers the plate's face than hands is looked for, too.
         frames: the only ones that get a face, like "100,250-260", as the plate counts; None: all of them.
         shots: an OpenTimelineIO or EDL file whose shots of this plate get a face (too, if there are `frames`); None:
             the whole plate.
@@ -75,6 +77,7 @@ class ConvertConfig:
     chunk: int = SIZE
     shots: Path | None = None
     space: Space = field(default_factory=Space)
+    covers: bool = True
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def told(config: ConvertConfig) -> dict[str, Any]:
     """The settings that are not the usual ones, for the record."""
     usual = asdict(USUAL)
     changed: dict[str, Any] = {key: value for key, value in asdict(config.settings).items() if value != usual[key]}
+    changed |= {} if config.covers else {"hands_only": True}
     changed |= {"frames": config.frames} if config.frames else {}
     return changed | ({"shots": str(config.shots)} if config.shots else {})
 

@@ -23,6 +23,7 @@ class RenderRecord:
         wanted, replaced: names of the two identities.
         person: number of the replaced person among the plate's; None: the best face of each frame.
         hands: the hands in front of the plate's face, `faces.occlusion.Hands`; None: they were not looked for.
+        covers: what else covers it, `faces.occlusion_cover.Covers`; None: it was not looked for.
         source: name of the plate in `faces`; None: that set holds nothing else.
         model, codec: names.
         label_box: x0, y0, x1, y1 of the visible label, None where there is none.
@@ -45,6 +46,7 @@ class RenderRecord:
     codec: str
     matte: Path | None = None
     hands: Path | None = None
+    covers: Path | None = None
     person: int | None = None
     source: str | None = None
     label_box: tuple[int, int, int, int] | None = None
@@ -89,7 +91,7 @@ class RenderRecord:
             values = {key: values[key] for key in values if key in {item.name for item in fields(RenderRecord)}}
             for key in ("plate", "output", "faces"):
                 values[key] = Path(values[key])
-            for key in ("matte", "hands"):
+            for key in ("matte", "hands", "covers"):
                 values[key] = Path(values[key]) if values.get(key) else None
             values["label_box"] = tuple(values["label_box"]) if values.get("label_box") else None
             return RenderRecord(**values)

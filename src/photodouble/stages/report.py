@@ -14,6 +14,7 @@ from photodouble.evaluation.data import DataReport, data_report
 from photodouble.evaluation.quality import SUMMARY
 from photodouble.faces import FaceSet
 from photodouble.faces.occlusion import Hands
+from photodouble.faces.occlusion_cover import Covers
 from photodouble.media import CODECS
 from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
@@ -136,10 +137,10 @@ def footage(project: Project, record: RenderRecord) -> DataReport | None:
 
 
 def covered(record: RenderRecord) -> list[int]:
-    """The frames in which a hand is in front of the plate's face, as far as is known."""
-    if record.hands is None or not record.hands.is_file():
-        return []
-    return np.unique(Hands.load(record.hands).frame).tolist()
+    """The frames in which a hand or something else is in front of the plate's face, as far as is known."""
+    kinds: tuple[tuple[Path | None, type[Hands] | type[Covers]], ...] = (record.hands, Hands), (record.covers, Covers)
+    known = [kind.load(path).frame for path, kind in kinds if path is not None and path.is_file()]
+    return np.unique(np.concatenate([np.zeros(0, np.int32), *known])).tolist()
 
 
 def learned(project: Project, record: RenderRecord) -> tuple[dict[str, Any], Path | None]:
