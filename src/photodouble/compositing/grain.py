@@ -17,7 +17,7 @@ SIZES = (0.0, 0.5, 0.7, 1.0, 1.5, 2.5)
 CORE, SOFTEST = 8.0, 0.05
 """A face with more fine structure on its skin than the plate: on skin, what is smaller than `CORE` of its standard
 deviations is weakened, to `SOFTEST` at most, so that moles and wrinkles stay."""
-OVERLAP = np.array([0.85, 1.7, 2.7])
+OVERLAP = np.array([0.8, 1.6, 2.6])
 """Power of the ratio of wanted and own energy that each band is scaled by. With the root alone all of them would keep
 more than is wanted: skin has larger values than noise, which stay, the bands overlap, and what is coarser than grain
 reaches into the last."""
