@@ -1,6 +1,6 @@
 """Make the network that finds what covers a face, from AI-generated people only: docs/COVER.md is its data card.
 
-    python benchmarks/make_cover.py [--minutes N] [--work FOLDER] [--output FILE]
+    python benchmarks/make_cover.py [--examples N] [--work FOLDER] [--output FILE]
 
 Targets and predictions are pictures of the same person, warped onto one another as convert does it; what covers the
 target is drawn (`cover_occluders.py`). P006 (the demo's person) is left out and used to measure; P003 is not used by
@@ -120,7 +120,9 @@ def _moved(rng: np.random.Generator, picture: np.ndarray, strength: float) -> np
 
 def _taken(picture: np.ndarray, positions: np.ndarray) -> np.ndarray:
     picture = np.ascontiguousarray(picture, np.float32)
-    return cv2.remap(picture, positions, np.empty(0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # OpenCV 5.0 returns no numbers now and then where pictures of floats are looked up linearly.
+    taken = cv2.remap(picture, positions, np.empty(0), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.clip(taken, 0, 255)
 
 
 def _lit(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
@@ -220,16 +222,16 @@ def measure(network: Cover, examples: list[torch.Tensor]) -> dict[str, float]:
     }
 
 
-def train(people: list[Person], held_out: Person, minutes: float) -> Cover:
-    """Train for so many minutes of this process's time."""
+def train(people: list[Person], held_out: Person, examples: int) -> Cover:
+    """Train on so many examples, the same ones each time."""
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
     network = Cover(CHANNELS).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), RATE, weight_decay=1e-2)
     checked = batch(np.random.default_rng(SEED + 1), [held_out], 384)
-    began, told_at, steps = time.process_time(), 0.0, 0
-    while (share := (time.process_time() - began) / (60 * minutes)) < 1:
-        rate = RATE * min(1.0, (steps + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * share)))
+    began, last = time.process_time(), max(1, examples // BATCH)
+    for step in range(last):
+        rate = RATE * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * step / last)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         seen, mask, outline = batch(rng, people, BATCH)
@@ -238,13 +240,9 @@ def train(people: list[Person], held_out: Person, minutes: float) -> Cover:
         value.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        steps += 1
-        if share - told_at > 0.1:
-            told_at = share
-            print(
-                f"{steps * BATCH} examples, loss {float(value.detach()):.3f}, {measure(network, checked)}", flush=True
-            )
-    print(f"{steps * BATCH} examples in {time.process_time() - began:.0f} s: {measure(network, checked)}", flush=True)
+        if (step + 1) % max(1, last // 10) == 0:
+            seen_so_far = f"{(step + 1) * BATCH} examples in {time.process_time() - began:.0f} s"
+            print(f"{seen_so_far}, loss {float(value.detach()):.3f}, {measure(network, checked)}", flush=True)
     return network.eval()
 
 
@@ -304,7 +302,7 @@ def gather(work: Path, names: tuple[str, ...]) -> list[FaceSet]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=11, help="of one processor's time")
+    parser.add_argument("--examples", type=int, default=38_592)
     parser.add_argument("--work", type=Path, help="keep faces here; what is kept is used again")
     parser.add_argument("--output", type=Path, default=NETWORK)
     options = parser.parse_args()
@@ -313,7 +311,7 @@ def main() -> None:
         sets = gather(options.work or Path(temporary), (*PEOPLE, HELD_OUT))
         *people, held_out = (know(faces) for faces in sets)
     print(f"{sum(len(p.targets) for p in people)} pictures of {len(people)} people", flush=True)
-    ship(train(people, held_out, options.minutes), options.output)
+    ship(train(people, held_out, options.examples), options.output)
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.2f} MB")
 
 
