@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -178,6 +179,25 @@ def test_a_plateau_ends_a_run_by_minutes_early(tmp_path: Path) -> None:
     assert 0.2 <= counters["tail"] < counters["end"] < 0.5
     lefts = [event.left for event in events if isinstance(event, Ticked)]
     assert 3000 < lefts[0] < 3600 and lefts[-1] < 60
+
+
+def test_a_plateau_in_the_learning_rates_tail_ends_the_run_and_the_rate_goes_on_from_where_it_is(tmp_path: Path) -> None:
+    class Late(Toy):
+        def evaluate(self, module: torch.nn.Module) -> dict[str, float]:
+            return {"ssim": 0.4 + min(self.calls, LAST) / 1000}
+
+    LAST = 90  # of some 190 steps
+    task = Late()
+    task.schedule = Schedule(warm_up=0.02, tail=0.5)
+    ticks, budget = iter(range(0, 1000000, 2)), Budget(minutes=60)
+    clock = lambda: float(next(ticks))  # noqa: E731
+    *_, last = fit(task, tmp_path / "m", budget, pace=Pace(tick=0, evaluate=0, save=60), clock=clock)
+    assert last.reason == "plateau" and 1800 < last.seconds < 3500
+    state = checkpoint.load_state(tmp_path / "m", model_json.load_meta(tmp_path / "m"))
+    counters = state.values["counters"]
+    told = float(re.search(r"after ([\d.]+) min", last.message)[1]) / 60
+    assert task.schedule.late(told, counters["tail"], counters["end"]) == pytest.approx((told - 0.5) / 0.5, abs=0.03)
+    assert counters["end"] < told + 0.2 * told * (1 - (told - 0.5) / 0.5) + 0.02
 
 
 def test_the_time_left_is_that_of_the_budget_or_of_the_plateau(tmp_path: Path) -> None:

@@ -74,9 +74,9 @@ def fit(
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
 
     A budget by minutes ends early on a plateau: where the trend of the held-out score over the last `patience` part of
-    the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), the
-    tail of the learning rate is run now, over a fifth of the time trained so far, and that is the end. `patience=None`
-    turns it off; a budget by images alone never ends early.
+    the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), what is
+    left of the learning rate's tail is run at the pace of a whole one in a fifth of the time trained so far, and that is
+    the end. `patience=None` turns it off; a budget by images alone never ends early.
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
     `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
     among the task's own in metrics and history.
@@ -211,10 +211,17 @@ def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: 
         run.keep_best(score)
     told = look_ahead(run, budget, patience)
     if told is not None and told.flat:
-        progress = budget.progress(counters.images, counters.seconds)
-        counters.tail, counters.end = progress, min(1.0, (1 + TAIL) * progress)
+        counters.tail, counters.end = _ahead(run, budget.progress(counters.images, counters.seconds))
         counters.why = told.sentence(counters.seconds, 60 * (budget.minutes or 0))
     return Evaluated(counters.seconds, counters.images, metrics, folder / model_json.PREVIEW)
+
+
+def _ahead(run: Run, progress: float) -> tuple[float, float]:
+    """Where the learning rate's tail begins and ends if training is to end soon: it goes on from where it stands."""
+    counters = run.counters
+    left = 1 - run.task.schedule.late(progress, counters.tail, counters.end)
+    end = progress + TAIL * progress * left
+    return (end - TAIL * progress, end) if end < counters.end else (counters.tail, counters.end)
 
 
 def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | None:
@@ -222,8 +229,8 @@ def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | N
     counters = run.counters
     if patience is None or budget.minutes is None:
         return None
-    if budget.progress(counters.images, counters.seconds) >= counters.tail:
-        return None
+    if counters.why and budget.progress(counters.images, counters.seconds) >= counters.tail:
+        return None  # it is ending
     rows = [(row["seconds"], row["score"]) for row in counters.history if "score" in row]
     if not rows:
         return None
@@ -241,7 +248,9 @@ def time_left(run: Run, budget: Budget, rate: float, now: float, patience: float
         lefts.append((budget.images * counters.end - counters.images) / max(rate, 1e-9))
     told = look_ahead(run, budget, patience)
     if told is not None:
-        lefts.append((1 + TAIL) * told.seconds - now)
+        progress = budget.progress(counters.images, now)
+        tail = 1 - run.task.schedule.late(progress, counters.tail, counters.end)
+        lefts.append((1 + TAIL * tail) * told.seconds - now)
     return max(0.0, min(lefts))
 
 

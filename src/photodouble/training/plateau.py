@@ -20,7 +20,7 @@ SOONEST = 0.2
 FEWEST = 6  # scores in the newer half
 SURE = 2.0  # standard errors
 TAIL = 0.2
-"""After a plateau the learning rate's tail is run over this part of the time trained so far."""
+"""After a plateau a whole tail of the learning rate would take this part of the time trained so far."""
 
 
 @dataclass(frozen=True)
