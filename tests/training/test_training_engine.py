@@ -181,7 +181,7 @@ def test_a_plateau_ends_a_run_by_minutes_early(tmp_path: Path) -> None:
     assert 3000 < lefts[0] < 3600 and lefts[-1] < 60
 
 
-def test_a_plateau_in_the_learning_rates_tail_ends_the_run_and_the_rate_goes_on_from_where_it_is(tmp_path: Path) -> None:
+def test_a_plateau_in_the_tail_ends_the_run_and_the_rate_goes_on_from_where_it_is(tmp_path: Path) -> None:
     class Late(Toy):
         def evaluate(self, module: torch.nn.Module) -> dict[str, float]:
             return {"ssim": 0.4 + min(self.calls, LAST) / 1000}
