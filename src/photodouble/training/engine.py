@@ -74,9 +74,9 @@ def fit(
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
 
     A budget by minutes ends early on a plateau: where the trend of the held-out score over the last `patience` part of
-    the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), what is
-    left of the learning rate's tail is run at the pace of a whole one in a fifth of the time trained so far, and that is
-    the end. `patience=None` turns it off; a budget by images alone never ends early.
+    the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), what
+    is left of the learning rate's tail is run, at the pace of a whole one in a fifth of the time trained so far, and
+    that is the end. `patience=None` turns it off; a budget by images alone never ends early.
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
     `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
     among the task's own in metrics and history.
