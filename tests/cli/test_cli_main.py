@@ -250,8 +250,9 @@ def test_a_fault_of_ours_is_status_1_with_a_way_to_the_traceback(tmp_path):
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
 def test_a_stop_is_status_130_and_one_sentence(signal):
     code = (
-        "import os, signal, sys\nfrom photodouble import cli, project\n"
-        f"def slow(root): os.kill(os.getpid(), signal.{signal})\nproject.init_project = slow\nsys.exit(cli.main())"
+        "import os, signal, sys, time\nfrom photodouble import cli, project\n"
+        f"def slow(root):\n  os.kill(os.getpid(), signal.{signal})\n  time.sleep(30)  # another thread may get it first\n"
+        "project.init_project = slow\nsys.exit(cli.main())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "init", "x", "--json"], capture_output=True, text=True, check=False
