@@ -38,6 +38,7 @@ from photodouble.training.team import gathered
 
 MAX_REWINDS = 2
 LONGEST = 50.0  # seconds between two checkpoints, at most
+WORTH = 0.95  # part of the budget: an end after that saves nothing
 
 
 class Due:
@@ -210,8 +211,9 @@ def judge(run: Run, folder: Path, budget: Budget, patience: float | None, more: 
     if score > run.best.get("score", -math.inf):
         run.keep_best(score)
     told = look_ahead(run, budget, patience)
-    if told is not None and told.flat:
-        counters.tail, counters.end = _ahead(run, budget.progress(counters.images, counters.seconds))
+    tail, end = _ahead(run, budget.progress(counters.images, counters.seconds))
+    if told is not None and told.flat and end < WORTH * counters.end:
+        counters.tail, counters.end = tail, end
         counters.why = told.sentence(counters.seconds, 60 * (budget.minutes or 0))
     return Evaluated(counters.seconds, counters.images, metrics, folder / model_json.PREVIEW)
 
@@ -221,7 +223,7 @@ def _ahead(run: Run, progress: float) -> tuple[float, float]:
     counters = run.counters
     left = 1 - run.task.schedule.late(progress, counters.tail, counters.end)
     end = progress + TAIL * progress * left
-    return (end - TAIL * progress, end) if end < counters.end else (counters.tail, counters.end)
+    return end - TAIL * progress, end
 
 
 def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | None:
