@@ -1,4 +1,4 @@
-"""Things in front of a face, drawn: what `make_cover.py` teaches with, and `cover.py` measures with.
+"""Things in front of a face, drawn: what `make_cover.py` teaches with and measures on.
 
 Every shape is a soft mask on a square picture in which a face lies as in `retarget.uncovered.LAYOUT`; what it is made
 of, its light and its shadow are chosen apart from it.

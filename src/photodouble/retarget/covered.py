@@ -19,6 +19,7 @@ from scipy import ndimage
 
 from photodouble.faces import FaceSet, alignment, transform
 from photodouble.faces.occlusion_cover import NO_COVERS, Covers
+from photodouble.retarget.shot import read
 from photodouble.retarget.uncovered import (
     LAYOUT,
     PICTURES,
@@ -136,7 +137,7 @@ def find_covers(
     kept = np.flatnonzero(mattes.any((1, 2)))
     if not len(kept):
         return NO_COVERS
-    landmarks = _landmarks(faces, rows[again[kept]])
+    landmarks = read(faces, rows[again[kept]])
     matrices = alignment(landmarks, SIZE, LAYOUT)
     spread = [_beyond(m, inside(p)) for m, p in zip(mattes[kept], transform(landmarks, matrices), strict=True)]
     return Covers(shot.frame[again[kept]].astype(np.int32), matrices, np.stack(spread))
@@ -258,15 +259,5 @@ def _features(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
     parts = []
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
-        parts.append(alike(_landmarks(faces, some), faces.pose[some], faces.blendshapes[some]))
-    return np.concatenate(parts)
-
-
-def _landmarks(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
-    """Landmarks (n, 478, 3) of rows in rising order."""
-    parts = [np.zeros((0, 478, 3), np.float32)]
-    for start in range(0, len(rows), BLOCK):
-        some = rows[start : start + BLOCK]
-        low = int(some[0])
-        parts.append(faces.landmarks(low, int(some[-1]) + 1)[some - low])
+        parts.append(alike(read(faces, some), faces.pose[some], faces.blendshapes[some]))
     return np.concatenate(parts)

@@ -20,6 +20,7 @@ from photodouble.files import NOT_ARRAYS, atomic
 from photodouble.media import Clip
 from photodouble.media.video import stored_frames
 from photodouble.retarget.covered import find_covers
+from photodouble.retarget.shot import read
 from photodouble.stages.events import Event, Progress
 
 STAGE = "convert"
@@ -110,9 +111,7 @@ def _whole(shown: Shown) -> np.ndarray:
 def _landmarks(faces: FaceSet, rows: np.ndarray) -> Iterator[np.ndarray]:
     """(478, 3) plate pixels of each row, read by blocks."""
     for start in range(0, len(rows), READ):
-        some = rows[start : start + READ]
-        low = int(some.min())
-        yield from faces.landmarks(low, int(some.max()) + 1)[some - low]
+        yield from read(faces, rows[start : start + READ])
 
 
 def _look_of(shown: Shown, points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
