@@ -7,10 +7,10 @@ import torch
 
 from photodouble import networks
 from photodouble.compositing import face_box
-from photodouble.faces import INNER, alignment, find_faces
+from photodouble.faces import INNER, alignment, find_faces, transform
 from photodouble.generators import MeshGenerator, PlateFace
 from photodouble.generators.load import as_generator
-from photodouble.generators.refined import BELIEVED, RefinedGenerator
+from photodouble.generators.refined import BELIEVED, RefinedGenerator, believed
 from photodouble.generators.window import window
 from photodouble.media import read_picture
 from photodouble.networks.refiner import Refiner
@@ -57,13 +57,36 @@ def test_a_change_comes_to_its_place_in_any_size(cast, size):
         inside = seen > 0.99
         assert 0.2 < inside.mean() < 1
         # half as much contrast, wherever the picture is smooth enough for the crop
-        flat = cv2.GaussianBlur(before.picture, (0, 0), 3)
-        wished = flat + BELIEVED * (0.5 * flat + 0.25 * 255 - flat)
+        flat, part = cv2.GaussianBlur(before.picture, (0, 0), 3), _part(face, size, before.picture.shape[:2])
+        wished = flat + part * (0.5 * flat + 0.25 * 255 - flat)
         error = abs(cv2.GaussianBlur(after.picture, (0, 0), 3) - wished)[inside]
         assert error.mean() < 1.5
         assert after.opacity is None  # the outline is the compositor's
         outside = seen == 0
         assert (after.picture == before.picture)[outside].all()
+
+
+def _part(face: PlateFace, size: int, shape: tuple[int, int]) -> np.ndarray:
+    """Which part of a change shall be made, h x w x 1, in the face's box."""
+    matrix, inside = _matrix(face, size), face.target - np.array([*face.box[:2], 0])
+    small, flags = believed(transform(inside, matrix), size), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(small, matrix, shape[::-1], flags=flags)[..., None]
+
+
+def test_the_mouth_is_left_alone_and_the_eyes_are_changed_by_half(cast):
+    _, faces = cast
+    points = transform(faces[0].target, alignment(faces[0].target, 128, INNER))
+    part = believed(points, 128)
+
+    def at(*landmarks: int) -> float:
+        x, y = points[list(landmarks), :2].mean(0).round().astype(int)
+        return part[y, x]
+
+    assert at(13, 14) == pytest.approx(0, abs=0.02)  # between the lips
+    assert at(159, 145) == pytest.approx(0.3, abs=0.05) == at(386, 374)  # between the lids
+    for skin in (205, 425, 4):  # cheeks, tip of the nose
+        assert at(skin) == pytest.approx(BELIEVED, abs=1e-3)
+    assert part.shape == (128, 128) and part.dtype == np.float32
 
 
 def _matrix(face: PlateFace, size: int) -> np.ndarray:

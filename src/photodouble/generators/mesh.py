@@ -32,8 +32,8 @@ class MeshGenerator:
 
     def reduction(self, face: PlateFace) -> int:
         """How many times smaller a face can be drawn: it still has the pixels of its pictures, and `SPARE`."""
-        have = max(_eye_distance(self._wanted.landmarks[picture]) for picture in set(face.choice.values()))
-        return max(1, int(_eye_distance(face.target) / max(SPARE * have, 1e-6)))
+        have = max(eye_distance(self._wanted.landmarks[picture]) for picture in set(face.choice.values()))
+        return max(1, int(eye_distance(face.target) / max(SPARE * have, 1e-6)))
 
     def sketch(self, face: PlateFace) -> Drawn:
         """Draw one face in the size that it has."""
@@ -44,7 +44,8 @@ class MeshGenerator:
         return Drawn(picture, face.target)
 
 
-def _eye_distance(landmarks: np.ndarray) -> float:
+def eye_distance(landmarks: np.ndarray) -> float:
+    """Between the eyes' outer corners, of landmarks (478, 2 or 3), in their unit."""
     right, left = OUTER_CORNERS
     return float(np.linalg.norm(landmarks[right] - landmarks[left]))
 

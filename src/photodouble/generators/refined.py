@@ -7,18 +7,24 @@ from torch import nn
 
 from photodouble.faces import INNER, alignment, crop, transform
 from photodouble.faces.alignment import invert, scale
-from photodouble.generators.mesh import MeshGenerator, enlarged, reduced
+from photodouble.faces.topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
+from photodouble.generators.mesh import MeshGenerator, enlarged, eye_distance, reduced
 from photodouble.generators.protocol import Drawn, PlateFace
 from photodouble.generators.window import soft_edge
 from photodouble.retarget import Wanted
 from photodouble.retarget.drawing import drawing
+from photodouble.retarget.mesh import region_mask
 
 BATCH = 8 * 128 * 128
 """Pixels of crops drawn at once."""
 
-BELIEVED = 0.6
-"""Part of a correction that is made. It was learned on the person's own performances, and another's are new to it: with
-all of it likeness, expression and steadiness of a swap are worse than with this part, on most pairs."""
+BELIEVED, AT_EYES, AT_MOUTH = 0.6, 0.3, 0.0
+"""Parts of a correction that are made on skin, at the eyes and at the mouth. It was learned on the person's own
+performances, and another's are new to it: with all of it likeness, expression and steadiness of a swap are worse. At
+the mouth no part of it helps: lips and teeth get hazy, and expressions are followed less (benchmarks/RESULTS.md)."""
+
+GROW, SOFT = 0.08, 0.05
+"""How far eyes and mouth reach around their outlines, and how softly: in parts of the distance of the eyes' corners."""
 
 FINER = 2
 """A correction is enlarged so much before it is warped."""
@@ -48,8 +54,9 @@ class RefinedGenerator:
         given, guide = (torch.from_numpy(x).to(device).permute(0, 3, 1, 2).float() / 255 for x in (mesh, lines))
         # Its matte is left: it has seen nothing but outlines, and the compositor's reaches beyond them.
         picture, _ = self._module(given, guide, self._identity)
-        change = ((picture.clamp(0, 1) - given) * (255 * BELIEVED)).permute(0, 2, 3, 1).cpu().numpy()
-        done = [_corrected(d, m, c) for d, m, c in zip(drawn, matrices, change, strict=True)]
+        change = ((picture.clamp(0, 1) - given) * 255).permute(0, 2, 3, 1).cpu().numpy()
+        parts = [believed(_in_crop(face, m), self._size) for face, m in zip(small, matrices, strict=True)]
+        done = [_corrected(d, m, c * p[..., None]) for d, m, c, p in zip(drawn, matrices, change, parts, strict=True)]
         return [enlarged(d, face, by) for d, face, by in zip(done, faces, sizes, strict=True)]
 
 
@@ -64,8 +71,25 @@ def network_inputs(
     """
     matrices = [_inside(alignment(face.target, size, INNER), face) for face in faces]
     mesh = np.stack([crop(d.picture, m, size) for d, m in zip(drawn, matrices, strict=True)]).clip(0, 255)
-    lines = np.stack([drawing(transform(_shifted(f), m), size) for f, m in zip(faces, matrices, strict=True)])
+    lines = np.stack([drawing(_in_crop(f, m), size) for f, m in zip(faces, matrices, strict=True)])
     return mesh, lines, matrices
+
+
+def believed(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """How much of a correction is made in each pixel of a crop of this `size`.
+
+    Args:
+        landmarks: (478, 2 or 3) in pixels of the crop.
+
+    Returns:
+        size x size float32, from `AT_MOUTH` to `BELIEVED`.
+    """
+    eyes = eye_distance(landmarks)
+    part = np.full((size, size), BELIEVED, np.float32)
+    for outlines, here in (((RIGHT_EYE, LEFT_EYE), AT_EYES), ((LIPS_OUTER,), AT_MOUTH)):
+        mask = region_mask(landmarks, outlines, part.shape, GROW * eyes, SOFT * eyes)
+        part += mask * (here - part)
+    return part
 
 
 def _inside(matrix: np.ndarray, face: PlateFace) -> np.ndarray:
@@ -75,8 +99,9 @@ def _inside(matrix: np.ndarray, face: PlateFace) -> np.ndarray:
     return result
 
 
-def _shifted(face: PlateFace) -> np.ndarray:
-    return face.target - np.array([*face.box[:2], 0], np.float32)
+def _in_crop(face: PlateFace, matrix: np.ndarray) -> np.ndarray:
+    """The target's landmarks in the crop that `matrix` makes of the face's box."""
+    return transform(face.target - np.array([*face.box[:2], 0], np.float32), matrix)
 
 
 def _corrected(drawn: Drawn, matrix: np.ndarray, change: np.ndarray) -> Drawn:
