@@ -273,3 +273,26 @@ def test_a_frame_is_the_same_whenever_it_is_rendered(plate, box, drawn):
     first, again, other = (composite(noisy, drawn, plate[1], box, moment=Moment(k)).image for k in (7, 7, 8))
     assert (first == again).all()
     assert (first != other).any()
+
+
+def test_a_face_too_small_for_its_grain_is_as_sharp_as_a_soft_plate(plate):
+    """Of 36 pixels: too little skin for cells of grain, enough for detail."""
+    image, landmarks = plate
+    factor = 36 / np.ptp(landmarks[list(OVAL), 0])
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    points = ((landmarks + 0.5) * factor - 0.5).astype(np.float32)
+    x0, y0, x1, y1 = area = face_box(points, small.shape[:2])
+    soft = cv2.GaussianBlur(small, (0, 0), 0.7)
+    look = measure_look(soft[y0:y1, x0:x1].astype(np.float32), points - (x0, y0, 0))
+    assert np.isnan(look.grain).all() and look.detail > 1
+    done = composite(soft, small[y0:y1, x0:x1].astype(np.float32), points, area)
+    inside = done.blended > 0.99
+    before, plates, after = (
+        sharpness(part, inside) for part in (small[y0:y1, x0:x1], soft[y0:y1, x0:x1], done.image[y0:y1, x0:x1])
+    )
+    assert before > 2 * plates
+    assert 0.7 * plates < after < 1.6 * plates
+
+
+def sharpness(picture, inside):
+    return cv2.Laplacian(luma(picture.astype(np.float32)), cv2.CV_32F)[inside].var()

@@ -5,7 +5,7 @@ import numpy as np
 
 from photodouble.compositing.look import blurred
 
-GAIN = (0.7, 1.9)
+GAIN = (0.5, 1.9)
 """Detail is weakened or strengthened within these factors: more would draw noise."""
 
 SIGMA = 1.2

@@ -7,6 +7,9 @@ import numpy as np
 
 from photodouble.faces.topology import BROWS, LEFT_EYE, LIPS_OUTER, OVAL, RIGHT_EYE
 
+VERSION = 2
+"""Of what the numbers of a `Look` mean: another one makes kept looks out of date."""
+
 SMALL = 52
 """Pixels across a face, about, in which light is looked at: it has no detail."""
 
@@ -174,7 +177,8 @@ class Cells:
     """Squares of `CELL` pixels of a face; bool pictures with one pixel for each.
 
     Attributes:
-        flat: the flattest third of the bare skin, judged by what is too coarse to be grain. skin: all of it.
+        flat: the flattest third of the bare skin, judged by what is too coarse to be grain. skin: all of it. Both are
+            empty where a face is too small for `FEWEST` cells.
         face: skin and features.
     """
 
@@ -187,13 +191,12 @@ class Cells:
         """Of an H x W float32 luma; `bare` says where its skin is, at any smaller size."""
         tiny = _cells(grey)
         slope = cv2.magnitude(cv2.Sobel(tiny, cv2.CV_32F, 1, 0), cv2.Sobel(tiny, cv2.CV_32F, 0, 1))
-        whole = cv2.resize(bare, tiny.shape[::-1], interpolation=cv2.INTER_AREA) > 0.9
-        face = np.zeros_like(whole)
-        if whole.sum() < FEWEST:
-            return Cells(face, face, face)
-        rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
-        face[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
-        return Cells(whole & (slope <= np.quantile(slope[whole], FLATTEST)), whole, face)
+        share = cv2.resize(bare, tiny.shape[::-1], interpolation=cv2.INTER_AREA)
+        whole = share > 0.9
+        if whole.sum() < FEWEST:  # a small face: its grain cannot be told from it
+            none = np.zeros_like(whole)
+            return Cells(none, none, _filled(share > 0.5))
+        return Cells(whole & (slope <= np.quantile(slope[whole], FLATTEST)), whole, _filled(whole))
 
     def grain(self, fine: list[np.ndarray]) -> np.ndarray:
         """`Look.grain` of a luma with these `bands`: medians over the cells. NaN if there are none."""
@@ -201,12 +204,22 @@ class Cells:
         return np.array([[_median(mean[where]) for mean in means] for where in (self.flat, self.skin)])
 
     def detail(self, grey: np.ndarray) -> float:
-        """Variance of the Laplacian over the face less that on flat skin; NaN if there is none."""
+        """Variance of the Laplacian over the face less that on flat skin, if any is known; NaN if there is no face."""
         edges = cv2.Laplacian(grey, cv2.CV_32F)
         energy = edges * edges
         means = _cells(energy)
         over = means[self.face]
-        return max(float(over.mean()) - _median(means[self.flat]), 0.0) if over.size else float("nan")
+        noise = _median(means[self.flat]) if self.flat.any() else 0.0
+        return max(float(over.mean()) - noise, 0.0) if over.size else float("nan")
+
+
+def _filled(where: np.ndarray) -> np.ndarray:
+    """The smallest box that holds all that is True."""
+    box = np.zeros_like(where)
+    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
+    if len(rows):
+        box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return box
 
 
 def _median(values: np.ndarray) -> float:

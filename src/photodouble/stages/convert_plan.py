@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from photodouble.compositing import Moments, plan_moments
-from photodouble.compositing.plan import NUMBERS
+from photodouble.compositing.look import NUMBERS
+from photodouble.compositing.look import VERSION as LOOK
 from photodouble.consent.binding import bound
 from photodouble.errors import BadInput
 from photodouble.evaluation import plate_rows
@@ -70,7 +71,7 @@ def make_plan(
         raise BadInput(f"{faces.folder} holds no face of the plate {plate}: run 'photodouble extract' on it again.")
     index = faces.folder / "faces.parquet"
     known = state([*sources(clip), index])
-    hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks{NUMBERS}-{known}.npz"
+    hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks{LOOK}-{known}.npz"
     hands, looks = yield from survey(clip, faces, rows, hands_file, looks_file)
     covers_file = folder / f"covers{COVERS}-{known}.npz" if covers else None
     front = Front(hands, (yield from seek_covers(faces, rows, hands, covers_file)) if covers_file else NO_COVERS)
