@@ -146,10 +146,16 @@ def target_features(difference: Proportions, landmarks: np.ndarray, blendshapes:
     return {region: features(shapes, angles, blendshapes, region).astype(np.float32) for region in REGIONS}
 
 
-def paths(wanted: Wanted, want: dict[str, np.ndarray], starts: np.ndarray) -> dict[str, np.ndarray]:
-    """Choose the pictures for a shot of t frames; `starts` (t,) is True where a new track begins."""
+def paths(
+    wanted: Wanted, want: dict[str, np.ndarray], starts: np.ndarray, prices: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Choose the pictures for a shot of t frames; `starts` (t,) is True where a new track begins.
+
+    `prices`: for each region (n,), what a picture costs there beside `wanted.price`; None: nothing.
+    """
     have = own_features(wanted)
-    return {region: choose(have[region], want[region], starts, STAY[region], wanted.price) for region in REGIONS}
+    cost = {region: wanted.price + (prices[region] if prices else 0) for region in REGIONS}
+    return {region: choose(have[region], want[region], starts, STAY[region], cost[region]) for region in REGIONS}
 
 
 def own_features(wanted: Wanted) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from photodouble.errors import BadInput
 from photodouble.faces import FaceSet
 from photodouble.files import NOT_ARRAYS, atomic
 from photodouble.retarget.fade import FRAMES, Fade, fades
+from photodouble.retarget.hands import hand_prices
 from photodouble.retarget.mesh import REGIONS, Wanted, compare, paths, target_features, targets
 from photodouble.retarget.shape import Proportions
 from photodouble.retarget.smooth import REACH, smooth
@@ -105,7 +106,7 @@ def plan_shot(wanted: Wanted, faces: FaceSet, rows: np.ndarray) -> Shot:
         for region, values in target_features(difference, landmarks, blendshapes).items():
             wants[region].append(values)
     want = {region: np.concatenate(parts) for region, parts in wants.items()}
-    return Shot(faces, rows, frame, starts, difference, paths(wanted, want, starts))
+    return Shot(faces, rows, frame, starts, difference, paths(wanted, want, starts, hand_prices(wanted)))
 
 
 def read(faces: FaceSet, rows: np.ndarray) -> np.ndarray:

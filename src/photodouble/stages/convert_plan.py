@@ -29,7 +29,7 @@ from photodouble.stages.convert_survey import load_looks, seek_covers, survey
 from photodouble.stages.events import Event, Result
 from photodouble.stages.extract import extract_faces
 
-SHOT = 2
+SHOT = 3
 """Version of how shots are planned: another one makes kept plans out of date."""
 
 
