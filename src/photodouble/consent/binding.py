@@ -4,6 +4,7 @@ The pictures are those given with `consent add --picture`, or, where none were, 
 the record. What is compared is the cosine between a face's SFace embedding (`faces.embedding`) and the pictures' mean.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -137,7 +138,8 @@ def check_faces(person: Bound, faces: FaceSet) -> None:
     alike = person.alike(faces.embedding)
     wrong = np.flatnonzero(~(alike >= LIMIT))
     if not len(wrong):
-        person.sheet.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the project may be read-only
+            person.sheet.unlink(missing_ok=True)
         return
     wrong = wrong[np.argsort(alike[wrong], kind="stable")]
     tiles = []
@@ -200,8 +202,9 @@ def write_sheet(person: Bound, tiles: Sequence[Tile]) -> None:
             cv2.putText(sheet, plain, at, cv2.FONT_HERSHEY_SIMPLEX, 0.38, (230, 230, 230), 1, cv2.LINE_AA)
     done, data = cv2.imencode(".png", sheet[..., ::-1])
     if done:
-        person.sheet.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(person.sheet, data.tobytes())
+        with contextlib.suppress(OSError, BadInput):  # the project may be read-only; the refusal counts
+            person.sheet.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(person.sheet, data.tobytes())
 
 
 def _best(faces: FaceSet) -> list[int]:

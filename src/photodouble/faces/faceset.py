@@ -118,7 +118,7 @@ class FaceSet:
         data = path.read_bytes() if path.is_file() else b""
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
         if image is None:
-            raise BadInput(f"{path} is not readable as a picture: delete it or run 'photodouble extract' again.")
+            raise BadInput(f"{path} is not readable as a picture: delete it, and the face is left out.")
         if image.shape[:2] != (-(-self.crop_size // step), -(-self.crop_size // step)):
             raise BadInput(f"{path} is not {self.crop_size} pixels wide and high: delete it, it was changed by hand.")
         return np.ascontiguousarray(image[..., ::-1])

@@ -18,6 +18,7 @@ from photodouble.media.clip import Clip, open_clip
 from photodouble.media.colour import FULL, LIMITED
 from photodouble.media.frame import Frame
 from photodouble.media.picture_files import write_part
+from photodouble.media.picture_output import check_folder
 from photodouble.media.pictures import read
 from photodouble.media.sequence import frame_numbers, numbered, output_names
 from photodouble.media.writer import open_output
@@ -37,6 +38,20 @@ def check_name(path: Path) -> None:
             f"Cannot write the matte {path}: give it a name that ends in .mkv, .mov or .mp4, in .png, .tif or .exr "
             "(with #### for the frame's number), or the name of a folder."
         )
+
+
+def check_place(path: Path, like: Clip) -> None:
+    """Whether the mattes of the plate `like` can be written to `path`, and nothing else is lost by it.
+
+    Raises:
+        BadInput: a folder that they would replace holds other files, or it is one picture and the plate a clip.
+    """
+    folder, names = output_names(path)
+    if names is None and path.suffix:
+        if path.suffix.lower() in PICTURES and len(like.files) != 1:
+            raise BadInput(f"{path} is one picture and cannot hold a clip: write #### for the number in it.")
+        return
+    check_folder(folder, like, (names.suffix if names else ".png",), names)
 
 
 class MatteWriter:

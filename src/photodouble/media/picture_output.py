@@ -1,6 +1,7 @@
 """Rendered pictures: their names, the folders they go into, and how a frame becomes one."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from photodouble.errors import BadInput
 from photodouble.media.clip import Clip
-from photodouble.media.codecs import CODECS, holds_alpha
+from photodouble.media.codecs import holds_alpha
 from photodouble.media.frame import Frame
 from photodouble.media.picture_files import Layers, write_part
 from photodouble.media.sequence import frame_numbers, number_of, numbered
@@ -29,14 +30,20 @@ def picture_name(like: Clip, index: int, suffix: str, names: Path | None = None)
     return numbered(names, numbers[index] if index < len(numbers) else index).name
 
 
-def check_folder(path: Path, like: Clip, codec: str, names: Path | None = None) -> None:
+def check_folder(path: Path, like: Clip, suffixes: Sequence[str], names: Path | None = None) -> None:
     """Make sure that a folder which pictures are about to replace holds nothing but an earlier run's.
 
+    Args:
+        path: the folder; there may be none yet. like: the plate.
+        suffixes: that the pictures may have. names: the pattern of their names, if there is one.
+
     Raises:
-        BadInput: it holds other files.
+        BadInput: it holds other files, or the plate's own.
     """
+    if any(file.resolve().parent == path.resolve() for file in like.files):
+        raise BadInput(f"The folder {path} holds the plate itself: choose another folder for the pictures.")
     stems = {file.stem for file in like.files}
-    suffixes = (*CODECS[codec].suffixes, ".c2pa")
+    suffixes = (*suffixes, ".c2pa")
     for file in path.iterdir() if path.is_dir() else ():
         if names is not None:
             number, here = number_of(file), file.with_suffix(names.suffix).name

@@ -14,9 +14,13 @@ _FIELD = re.compile(r"#+|%0?\d*d")
 _NUMBER = re.compile(r"(\d+)(?=\.[A-Za-z0-9]+$)")
 
 
+_ONE_FILE = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mxf", ".mts", ".m2ts", ".mpg", ".ts"}
+"""A # in the name of such a file is no number: take#2.mov."""
+
+
 def is_pattern(path: Path) -> bool:
-    """Whether a name stands for numbered files: `name.####.exr`, `name.%04d.exr`."""
-    return len(_FIELD.findall(path.name)) == 1 and bool(path.suffix)
+    """Whether a name stands for numbered pictures: `name.####.exr`, `name.%04d.exr`."""
+    return len(_FIELD.findall(path.name)) == 1 and bool(path.suffix) and path.suffix.lower() not in _ONE_FILE
 
 
 def numbered(path: Path, number: int) -> Path:

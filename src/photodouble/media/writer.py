@@ -125,7 +125,7 @@ class _PictureSink:
         self.left_out = left_out(like, codec)
         if self._single:
             return
-        check_folder(path, like, codec, names)
+        check_folder(path, like, CODECS[codec].suffixes, names)
         part.mkdir()
 
     def write(self, frame: Frame, pts: int) -> None:

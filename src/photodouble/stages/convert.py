@@ -28,7 +28,7 @@ from photodouble.files import atomic, explain, make_folder, remove, sweep
 from photodouble.media import CODECS
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.media.joined import join_clip, join_mattes
-from photodouble.media.matte import copy_mattes
+from photodouble.media.matte import check_place, copy_mattes
 from photodouble.media.picture_output import check_folder, left_out
 from photodouble.media.sequence import output_names
 from photodouble.provenance import (
@@ -46,6 +46,7 @@ from photodouble.stages.convert_plan import Plan, make_plan, sources
 from photodouble.stages.convert_ready import ConvertConfig, Ready, check_output, mark, prepare, told
 from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
+from photodouble.stages.extract import source_of, space_stamp
 from photodouble.stages.labels import field_left_out
 from photodouble.stages.render_record import RenderRecord
 
@@ -74,9 +75,11 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     project, records, clip = ready.project, ready.records, ready.clip
     single = names is None and _single(config.output)
     if not CODECS[codec].encoder and not single:
-        check_folder(config.output, clip, codec, names)
+        check_folder(config.output, clip, CODECS[codec].suffixes, names)
     if single and clip.kind == "video":
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
+    if config.matte is not None:
+        check_place(config.matte / matte_names.name if matte_names else config.matte, clip)
     plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip, config.covers)
     if ready.ranges is not None and not any(
         frame in part for frame in plan.shot.frame.tolist() for part in ready.ranges
@@ -162,7 +165,7 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         matte=matte,
         hands=plan.files.hands,
         covers=plan.files.covers,
-        source=str(clip.path),
+        source=source_of(plan.shot.faces, clip) or str(clip.path),
         label_box=label_region(label, clip.width, clip.height) if label else None,
         watermark=ready.watermark,
         settings=told(config),
@@ -282,7 +285,7 @@ def _mark(config: ConvertConfig, codec: str, ready: Ready, plan: Plan, label: La
         VERSION, __version__, av.__version__, cv2.__version__, np.__version__, stamps, config.model,
         ready.generator.model_digest, asdict(config.settings), codec, entry.encoder, entry.options,
         config.output.suffix, repr(label), ready.watermark, [[part.start, part.stop] for part in ready.ranges or ()],
-        ready.ranges is None, config.chunk, names and names.name, config.space.name, str(config.space.config),
+        ready.ranges is None, config.chunk, names and names.name, space_stamp(config.space),
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 

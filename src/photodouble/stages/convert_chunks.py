@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Folder:
     Attributes:
         path: the folder. clip: the plate. codec: of the output; suffix: of its file.
         size: frames in a chunk. names: the pattern of the pictures' names, if there is one.
+        seen: chunks that were read already, or written here, by their starts: to read a long film takes minutes.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Folder:
     suffix: str
     size: int = SIZE
     names: Path | None = None
+    seen: dict[int, Chunk] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def step(self) -> int:
@@ -84,7 +86,9 @@ class Folder:
         return self.path / f"{start:08d}.json"
 
     def known(self, start: int) -> Chunk | None:
-        """The chunk that begins at `start`, if it is there and holds what was written; reads all of it."""
+        """The chunk that begins at `start`, if it is there and holds what was written; reads all of it, once."""
+        if start in self.seen:
+            return self.seen[start]
         try:
             values: dict[str, Any] = json.loads(self.note(start).read_bytes())
             chunk = Chunk(values["frames"], values["drawn"], values["more"], tuple(values["digests"]))
@@ -93,6 +97,7 @@ class Folder:
         matte = whole(self.matte(start))
         if matte is None or (self._digest(start), matte.digest) != chunk.digests:
             return None
+        self.seen[start] = chunk
         return chunk
 
     def _digest(self, start: int) -> str:
@@ -109,6 +114,7 @@ class Folder:
         matte = whole(self.matte(start))
         chunk = Chunk(frames, drawn, frames == self.step, (self._digest(start), matte.digest if matte else ""))
         write_json(self.note(start), asdict(chunk))
+        self.seen[start] = chunk
         return chunk
 
     def chain(self) -> tuple[list[int], bool]:

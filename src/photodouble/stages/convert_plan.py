@@ -8,6 +8,7 @@ from collections.abc import Generator as Steps
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +22,14 @@ from photodouble.faces import FaceSet
 from photodouble.faces.occlusion import Hands
 from photodouble.faces.occlusion_cover import NO_COVERS, Covers, Front
 from photodouble.files import make_folder
-from photodouble.media import Clip
+from photodouble.media import Clip, Space
 from photodouble.project import Project
 from photodouble.retarget import Shot, Wanted, plan_shot
 from photodouble.retarget.covered import VERSION as COVERS
-from photodouble.stages.convert_survey import load_looks, seek_covers, survey
+from photodouble.stages.convert_survey import STAGE, load_looks, seek_covers, survey
 from photodouble.stages.events import Event, Result
-from photodouble.stages.extract import extract_faces
+from photodouble.stages.extract import extract_faces, source_of, space_stamp
+from photodouble.stages.recognise import settle
 
 SHOT = 3
 """Version of how shots are planned: another one makes kept plans out of date."""
@@ -70,7 +72,7 @@ def make_plan(
     if not len(rows):
         raise BadInput(f"{faces.folder} holds no face of the plate {plate}: run 'photodouble extract' on it again.")
     index = faces.folder / "faces.parquet"
-    known = state([*sources(clip), index])
+    known = state([*sources(clip), index], space_stamp(clip.space) if clip.space != Space() else 0)
     hands_file, looks_file = folder / f"hands-{known}.npz", folder / f"looks{LOOK}-{known}.npz"
     hands, looks = yield from survey(clip, faces, rows, hands_file, looks_file)
     covers_file = folder / f"covers{COVERS}-{known}.npz" if covers else None
@@ -103,7 +105,7 @@ def moments(shot: Shot, front: Front, looks: np.ndarray) -> Moments:
 
 def plate_faces_rows(faces: FaceSet, clip: Clip) -> np.ndarray:
     """(t,) rows of a FaceSet: the plate's faces that are replaced, in the order of frames."""
-    chosen = plate_rows(faces, None, str(clip.path))
+    chosen = plate_rows(faces, None, source_of(faces, clip) or str(clip.path))
     return np.array([chosen[frame] for frame in sorted(chosen)], np.int64)
 
 
@@ -115,14 +117,22 @@ def plate_folder(project: Project, clip: Clip) -> Path:
 
 
 def plate_faces(project: Project, plate: Path, source: str, folder: Path, clip: Clip) -> Steps[Event, None, FaceSet]:
-    """The plate's faces (returned): the identity's own set if it was extracted from just this plate, or a new one."""
+    """The plate's faces (returned): the identity's own set if this plate is in it as it is now, or a new one.
+
+    Raises:
+        Refused: they are not the face of the person in the consent record of `source`.
+    """
+    faces = yield from _plate_faces(project, plate, source, folder, clip)
+    yield from settle(project, source, faces, STAGE)
+    return faces
+
+
+def _plate_faces(project: Project, plate: Path, source: str, folder: Path, clip: Clip) -> Steps[Event, None, FaceSet]:
     own = project.faces(source)
-    index = own / "faces.parquet"
     reference: Path | None = None
-    if index.is_file():
+    if (own / "faces.parquet").is_file():
         known = FaceSet.open(own)
-        changed = max(file.stat().st_mtime for file in sources(clip)) > index.stat().st_mtime
-        if str(clip.path) in known.sources and not changed:
+        if source_of(known, clip) is not None and known.info.get("space") == space_stamp(clip.space):
             return known
         if len(known):
             reference = known.folder / "crops" / known.names[int(np.argmax(known.quality))]
@@ -145,7 +155,7 @@ def sources(clip: Clip) -> Sequence[Path]:
     return clip.files or (clip.path,)
 
 
-def state(files: Sequence[Path], version: int = 0) -> str:
-    """Changes when one of the files does."""
+def state(files: Sequence[Path], version: Any = 0) -> str:
+    """Changes when one of the files does, or what else it is a state of."""
     known = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr((version, known) if version else known).encode()).hexdigest()[:12]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from photodouble.errors import BadInput
 from photodouble.files import atomic, remove
+from photodouble.media import CODECS
 from photodouble.media.picture_output import check_folder, picture_name, write_frame
 from photodouble.provenance import finish, manifest_digest, publish
 from photodouble.stages.convert_draw import Drawing, finished, one_thread_each
 from photodouble.stages.convert_plan import make_plan
-from photodouble.stages.convert_ready import ConvertConfig, mark, prepare, told
+from photodouble.stages.convert_ready import ConvertConfig, check_output, mark, prepare, told
 from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event, Preview, Progress, Result, Started
 
@@ -28,10 +29,11 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     began = time.monotonic()
     if not config.frames:
         raise BadInput("There are no frames to preview: name some, like --frames 100,250-260.")
+    check_output(config.output, config.plate)
     ready = yield from prepare(config)
     clip = ready.clip
     folder = Path(config.output)
-    check_folder(folder, clip, "png")
+    check_folder(folder, clip, CODECS["png"].suffixes)
     plan = yield from make_plan(
         ready.project, config.plate, config.source, config.target, ready.wanted, clip, config.covers
     )

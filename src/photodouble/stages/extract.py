@@ -137,18 +137,21 @@ def extract_faces(
     began = time.monotonic()
     if not sources:
         raise BadInput("There is nothing to extract from: give at least one video, folder or picture.")
-    clips = [_open(Path(path), space) for path in sources]
+    clips = [open_source(Path(path), space) for path in sources]
     settings = {"reference": _stamp(reference), "detector": detector, "crops": store_crops, "chunk": chunk}
     settings |= {"everybody": True} if everybody else {}
     settings |= {"every_frame": True} if every_frame else {}
     settings |= {"person": hashlib.sha256(person.reference.tobytes()).hexdigest()} if person and person.given else {}
-    settings |= {"space": [space.name, _stamp(space.config)]} if space != Space() else {}
+    settings |= {"space": space_stamp(space)} if space != Space() else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
-    if (finished := _finished(folder, mark)) is not None:
+    if (found := _finished(folder, mark)) is not None:
+        finished, missing = found
         remove(work)
         yield Warned(STAGE, f"The faces in {folder} are already those of the same sources: nothing was extracted anew.")
+        if missing:
+            yield Warned(STAGE, f"{missing} of them were deleted by hand: remove {folder} to extract them again.")
         yield Result(STAGE, {**finished, "folder": str(folder), "seconds": 0.0, "extracted": False})
         return
     wanted = _reference_embedding(reference)
@@ -215,6 +218,7 @@ def extract_faces(
         "sources": [str(clip.path) for clip in clips],
     }
     note = {"mark": mark, "result": values, "time_bases": [str(clip.time_base) for clip in clips]}
+    note |= {"clips": [clip_stamp(clip) for clip in clips], "space": space_stamp(space)}
     with FaceSetWriter(folder, crop_size, values["sources"], note) as out:
         for path in gathered.paths:
             for row, (face, matrix, jpeg) in enumerate(chunk_faces(path, values["sources"])):
@@ -225,7 +229,7 @@ def extract_faces(
     yield Result(STAGE, {**values, "folder": str(folder), "seconds": time.monotonic() - began, "extracted": True})
 
 
-def _open(path: Path, space: Space = Space()) -> Clip:  # noqa: B008 (frozen)
+def open_source(path: Path, space: Space = Space()) -> Clip:  # noqa: B008 (frozen)
     """The clip at `path`; unlike a plate's, a folder's pictures may differ in size."""
     files = sorted((file for file in path.iterdir() if _is_picture(file)), key=natural) if path.is_dir() else []
     if files:
@@ -271,19 +275,41 @@ def _stamp(path: Path | None) -> list[Any] | None:
     return [str(path.resolve()), state.st_size, state.st_mtime_ns]
 
 
-def _finished(folder: Path, mark: str) -> dict[str, Any] | None:
-    """The result that the set in `folder` was written with, if it is of the same sources and settings."""
+def clip_stamp(clip: Clip) -> str:
+    """Tells a clip from any other, and from another state of itself, without reading it and wherever it lies."""
+    known = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in clip.files or (clip.path,)]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def space_stamp(space: Space) -> list[Any]:
+    """Tells apart colour spaces that footage is looked at in."""
+    return [space.name, _stamp(space.config)]
+
+
+def source_of(faces: FaceSet, clip: Clip) -> str | None:
+    """What a set calls the clip, by the clip's stamp; None if its faces are not in the set."""
+    stamps = faces.info.get("clips", [])
+    wanted = clip_stamp(clip)
+    return faces.sources[stamps.index(wanted)] if wanted in stamps else None
+
+
+def _finished(folder: Path, mark: str) -> tuple[dict[str, Any], int] | None:
+    """The result that the set in `folder` was written with, and how many of its faces were deleted since.
+
+    None if it is of other sources or settings, or no face is left.
+    """
     try:
-        info = FaceSet.open(folder).info
+        known = FaceSet.open(folder)
     except BadInput:
         return None
-    return info["result"] if info.get("mark") == mark else None
+    same = known.info.get("mark") == mark and len(known)
+    return (known.info["result"], known.missing) if same else None
 
 
 def _reference_embedding(reference: Path | None) -> np.ndarray | None:
     if reference is None:
         return None
-    frame = next(_frames(_open(reference), 0), None)
+    frame = next(_frames(open_source(reference), 0), None)
     faces = find_faces(frame.image) if frame is not None else []
     if not faces:
         raise BadInput(f"No face was found in the reference {reference}: give a picture that shows the person's face.")

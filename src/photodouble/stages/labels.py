@@ -7,6 +7,7 @@ from photodouble.faces import FaceSet
 from photodouble.media import Clip
 from photodouble.provenance import Label, Marking, free_corner, load_settings, make_field, make_label
 from photodouble.provenance.aigc import HOLDS
+from photodouble.stages.extract import source_of
 
 PRODUCER = "photodouble"
 """Who the field AIGC names where the settings name nobody."""
@@ -37,8 +38,8 @@ def plan_label(preset: str | None, text: str | None, research: bool, clip: Clip,
     if label is None:
         return None
     boxes = faces.box
-    if str(clip.path) in faces.sources:
-        boxes = boxes[faces.source == faces.sources.index(str(clip.path))]
+    if (source := source_of(faces, clip)) is not None:
+        boxes = boxes[faces.source == faces.sources.index(source)]
     corner = free_corner(label, clip.width, clip.height, boxes)
     if label.until is None:
         return replace(label, corner=corner)

@@ -12,7 +12,9 @@ from photodouble.errors import BadInput, Refused
 from photodouble.generators import MESH
 from photodouble.media import CODECS, Clip, Space, open_clip
 from photodouble.media.codecs import choose
-from photodouble.media.sequence import is_pattern
+from photodouble.media.matte import check_place
+from photodouble.media.picture_output import check_folder
+from photodouble.media.sequence import output_names
 from photodouble.project import Project, init_project
 from photodouble.stages import convert, extract, report
 from photodouble.stages.convert_ready import check_output, check_plate
@@ -70,7 +72,7 @@ def run(config: SwapConfig) -> Iterator[Event]:
     _check_codec(config, plate)
     check_label(config.label, config.label_text, config.project)
     for path in config.wanted:
-        open_clip(path)
+        extract.open_source(path)
     if config.basis is None or config.reference is None:
         _ask(config.project)
     project = init_project(config.project)
@@ -178,9 +180,14 @@ def _check_model(name: str) -> None:
 def _check_codec(config: SwapConfig, plate: Clip) -> None:
     """Convert would find this out too, but after the training."""
     codec = CODECS[choose(config.output, config.codec)]
-    single = config.output.suffix and not is_pattern(config.output)
+    folder, names = output_names(config.output)
+    single = config.output.suffix and names is None
     if single and not codec.encoder and plate.estimated_frames > 1:
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
+    if not single and not codec.encoder:
+        check_folder(folder, plate, codec.suffixes, names)
+    if config.matte is not None:
+        check_place(config.matte, plate)
 
 
 def _ask(project: Path) -> None:
