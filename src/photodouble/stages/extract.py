@@ -142,7 +142,7 @@ def extract_faces(
     settings |= {"everybody": True} if everybody else {}
     settings |= {"every_frame": True} if every_frame else {}
     settings |= {"person": hashlib.sha256(person.reference.tobytes()).hexdigest()} if person and person.given else {}
-    settings |= {"space": [space.name, _stamp(space.config)]} if space != Space() else {}
+    settings |= {"space": [space.name, _config_stamp(space.config)]} if space != Space() else {}
     stamps = [_stamp(file) for clip in clips for file in (clip.files or (clip.path,))]
     mark = hashlib.sha256(json.dumps([VERSION, settings, stamps], sort_keys=True).encode()).hexdigest()
     work = folder.with_name(f".{folder.name}.work")
@@ -269,6 +269,13 @@ def _stamp(path: Path | None) -> list[Any] | None:
     except OSError as error:
         raise BadInput(f"There is no file or folder {path}: check the name.") from error
     return [str(path.resolve()), state.st_size, state.st_mtime_ns]
+
+
+def _config_stamp(config: Path | str | None) -> list[Any] | None:
+    """As `_stamp`; of a config inside OpenColorIO, or one that is not there and was not needed, its name."""
+    if config is None or not Path(config).is_file():
+        return None if config is None else [str(config)]
+    return _stamp(Path(config))
 
 
 def _finished(folder: Path, mark: str) -> dict[str, Any] | None:
