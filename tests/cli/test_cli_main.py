@@ -287,3 +287,17 @@ def test_the_entry_point_is_installed():
         .stdout.strip()
         .endswith(__version__)
     )
+
+
+@pytest.mark.parametrize("config", ["ocio://default", "gone/config.ocio"])
+def test_a_config_of_the_environment_is_passed_on_as_it_is(config, monkeypatch):
+    """OCIO is set for all programs: whether it can be read matters only where a name is looked up."""
+    monkeypatch.setenv("OCIO", config)
+    words = ["plate.mp4", "--to", "a.png", "--output", "b.mp4"]
+    assert command("swap").make_context("swap", words).params["ocio"] == config
+    assert command("swap").make_context("swap", [*words, "--ocio", "ocio://default"]).params["ocio"] == "ocio://default"
+
+
+def test_a_typed_config_that_is_not_there_is_bad_input(capsys):
+    assert main(["swap", "plate.mp4", "--to", "a.png", "--output", "b.mp4", "--ocio", "gone.ocio"]) == 2
+    assert capsys.readouterr().err == "error: There is no OpenColorIO config gone.ocio: check the name.\n"

@@ -75,6 +75,23 @@ def test_an_edl_without_names_is_about_this_plate(tmp_path, plate) -> None:
     assert read_shots(tmp_path / "cut.edl", plate) == [range(5, 10), range(20, 24), range(25, 30)]
 
 
+def test_both_sides_of_an_edls_transition(tmp_path, plate) -> None:
+    """Two lines of one event: FROM is the first one's, which goes on for the transition's length, TO the second's."""
+    lines = """001  AX  V  C        00:00:00:02 00:00:00:05 01:00:00:00 01:00:00:03
+* FROM CLIP NAME: a.mov
+002  AX  V  C        00:00:00:05 00:00:00:05 01:00:00:03 01:00:00:03
+002  AX  V  D    004 00:00:01:00 00:00:01:05 01:00:00:03 01:00:00:08
+* FROM CLIP NAME: {}
+* SOURCE FILE: {}
+* TO CLIP NAME: {}
+* SOURCE FILE: {}
+"""
+    (tmp_path / "cut.edl").write_text(lines.format("a.mov", "A.MOV", "b.mov", "B.MOV"))
+    assert read_shots(tmp_path / "cut.edl", plate) == [range(2, 9)]
+    (tmp_path / "cut.edl").write_text(lines.format("b.mov", "B.MOV", "a.mov", "A.MOV"))
+    assert read_shots(tmp_path / "cut.edl", plate) == [range(2, 5), range(25, 30)]
+
+
 def test_an_edl_counts_from_the_plates_timecode(tmp_path) -> None:
     import av
 
@@ -128,6 +145,58 @@ def test_a_timeline_counts_from_where_its_media_begins(tmp_path, plate) -> None:
     media = otio.schema.ExternalReference(target_url="a.mov", available_range=begin)
     timeline(tmp_path / "cut.otio", media, [(90002, 3)])
     assert read_shots(tmp_path / "cut.otio", plate) == [range(2, 5)]
+
+
+def shot(start: int, length: int, *effects: otio.schema.Effect, enabled: bool = True) -> otio.schema.Clip:
+    """`length` frames of a timeline from frame `start` of a.mov on."""
+    time = otio.opentime.TimeRange(otio.opentime.RationalTime(start, 25), otio.opentime.RationalTime(length, 25))
+    media = otio.schema.ExternalReference(target_url="a.mov")
+    made = otio.schema.Clip("a cut", media, time, effects=list(effects))
+    made.enabled = enabled
+    return made
+
+
+def cut(path, *tracks: otio.schema.Track):
+    made = otio.schema.Timeline("cut")
+    made.tracks.extend(tracks)
+    otio.adapters.write_to_file(made, str(path))
+    return path
+
+
+def test_sound_and_what_is_disabled_are_no_shots(tmp_path, plate) -> None:
+    sound = otio.schema.Track("A1", kind=otio.schema.TrackKind.Audio, children=[shot(0, 40)])
+    off = otio.schema.Track("V2", children=[shot(20, 10)])
+    off.enabled = False
+    nested = otio.schema.Stack(children=[otio.schema.Track("V", children=[shot(35, 2)])])
+    pictures = otio.schema.Track("V1", children=[shot(2, 3), shot(10, 4, enabled=False), nested])
+    path = cut(tmp_path / "cut.otio", pictures, off, sound)
+    assert read_shots(path, plate) == [range(2, 5), range(35, 37)]
+    with pytest.raises(BadInput, match="enabled"):
+        read_shots(cut(tmp_path / "none.otio", off.clone(), sound.clone()), plate)
+
+
+@pytest.mark.parametrize(("speed", "found"), [(2.0, range(4, 24)), (0.5, range(4, 9)), (0.0, range(4, 5))])
+def test_a_shots_speed_counts(tmp_path, plate, speed, found) -> None:
+    warp = otio.schema.LinearTimeWarp(time_scalar=speed) if speed else otio.schema.FreezeFrame()
+    path = cut(tmp_path / "cut.otio", otio.schema.Track("V1", children=[shot(4, 10, warp)]))
+    assert read_shots(path, plate) == [found]
+
+
+@pytest.mark.parametrize("warp", [otio.schema.LinearTimeWarp(time_scalar=-1.0), otio.schema.TimeEffect("ramp")])
+def test_a_speed_that_does_not_tell_the_frames_is_refused(tmp_path, plate, warp) -> None:
+    path = cut(tmp_path / "cut.otio", otio.schema.Track("V1", children=[shot(4, 10, warp.clone())]))
+    with pytest.raises(BadInput, match="backwards or at a varying speed") as caught:
+        read_shots(path, plate)
+    assert str(path) in str(caught.value)
+
+
+def test_a_timelines_transitions_count(tmp_path, plate) -> None:
+    """At double speed, 3 of the timeline's frames before the cut and 2 after it are 6 and 4 of the plate's."""
+    before, after = otio.opentime.RationalTime(3, 25), otio.opentime.RationalTime(2, 25)
+    fade = otio.schema.Transition("fade", otio.schema.TransitionTypes.SMPTE_Dissolve, before, after)
+    fast = otio.schema.LinearTimeWarp(time_scalar=2.0)
+    track = otio.schema.Track("V1", children=[shot(2, 5), fade, shot(20, 5, fast)])
+    assert read_shots(cut(tmp_path / "cut.otio", track), plate) == [range(2, 9), range(14, 30)]
 
 
 def test_a_timeline_of_an_image_sequence(tmp_path) -> None:

@@ -78,6 +78,53 @@ def test_a_part_can_be_written_without_the_other_streams(record, tmp_path) -> No
     assert not copy(plate, tmp_path / "b.mkv", copy_streams=False).has_audio
 
 
+def boxes(data: bytearray, start: int, stop: int) -> dict[bytes, list[tuple[int, int]]]:
+    """Where the boxes between `start` and `stop` of a MOV begin and end, by type (ISO/IEC 14496-12, section 4.2)."""
+    found: dict[bytes, list[tuple[int, int]]] = {}
+    while start < stop:
+        end = start + int.from_bytes(data[start : start + 4], "big")
+        found.setdefault(bytes(data[start + 4 : start + 8]), []).append((start, end))
+        start = end
+    return found
+
+
+def sound_refers_to_timecode(path: Path) -> None:
+    """Copy the picture track's reference to the timecode track (`tref`) to the sound's track, as QuickTime writes."""
+    data = bytearray(path.read_bytes())
+    ((movie, end),) = boxes(data, 0, len(data))[b"moov"]
+    assert end == len(data)  # no offset of a sample moves
+    tracks = boxes(data, movie + 8, end)[b"trak"]
+    start, stop = next(track for track in tracks if b"vide" in data[slice(*track)])
+    reference = data[slice(*boxes(data, start + 8, stop)[b"tref"][0])]
+    start, stop = next(track for track in tracks if b"soun" in data[slice(*track)])
+    data[stop:stop] = reference
+    for box, size in ((start, stop - start), (movie, end - movie)):
+        data[box : box + 4] = (size + len(reference)).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def test_sound_that_refers_to_the_timecode_comes_along(record, tmp_path) -> None:
+    first = record(tmp_path / "a.mp4", sound=True)
+    with av.open(str(first)) as source, av.open(str(tmp_path / "t.mov"), "w") as output:
+        copies = [output.add_stream_from_template(stream) for stream in source.streams]
+        copies[0].metadata["timecode"] = "10:11:12:13"
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream_index]
+                output.mux(packet)
+    sound_refers_to_timecode(tmp_path / "t.mov")
+    with av.open(str(tmp_path / "t.mov")) as container:
+        assert container.streams.audio[0].metadata["timecode"] == "10:11:12:13"
+    plate = open_clip(tmp_path / "t.mov")
+    with ClipWriter(tmp_path / "b.mov", plate) as writer:
+        assert writer.left_out == []
+        for frame in plate.frames():
+            writer.write(frame)
+    assert packets(tmp_path / "b.mov", "audio") == packets(plate.path, "audio")
+    with av.open(str(tmp_path / "b.mov")) as container:
+        assert sorted(stream.type for stream in container.streams) == ["audio", "data", "video"]
+
+
 def test_timecode_is_kept(record, tmp_path) -> None:
     first = record(tmp_path / "a.mp4")
     with av.open(str(first)) as source, av.open(str(tmp_path / "t.mov"), "w") as output:

@@ -1,7 +1,9 @@
 """Timestamps, counting and seeking."""
 
 from fractions import Fraction
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -119,3 +121,59 @@ def test_frames_out_of_order_are_refused(record, tmp_path) -> None:
         writer.write(frames[2])
         writer.write(frames[1])
     assert not list(tmp_path.glob("*b*"))
+
+
+OPEN_GOP = "keyint=10:min-keyint=10:scenecut=0:bframes=3:b-adapt=0:open-gop=1"
+
+
+def cut_at_key(plate: Path, path: Path, nth: int) -> Path:
+    """The packets from the `nth` key frame on, moved by its time, as editing without re-encoding leaves them."""
+    with av.open(str(plate)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        keys, begin = -1, 0
+        for packet in source.demux(video=0):
+            keys += packet.is_keyframe
+            if packet.dts is None or keys < nth:
+                continue
+            begin = begin or packet.dts
+            packet.pts, packet.dts, packet.stream = packet.pts - begin, packet.dts - begin, stream
+            output.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+@pytest.mark.parametrize(
+    ("codec", "options", "leading"),
+    [
+        ("libx264", {"x264-params": OPEN_GOP}, 0),
+        ("libx265", {"x265-params": f"{OPEN_GOP}:log-level=none"}, 0),
+        # Leading pictures that need nothing before the key frame (RADL) are shown.
+        ("libx265", {"x265-params": f"{OPEN_GOP.replace('open-gop=1', 'open-gop=0:radl=2')}:log-level=none"}, 2),
+    ],
+)
+def test_a_cut_begins_with_what_can_be_shown(record, tmp_path, codec, options, leading, suffix) -> None:
+    """Pictures before an open GOP's key frame refer to some that the cut has not: they are in no count."""
+    plate = record(tmp_path / "a.mp4", pts=range(50), codec=codec, options=options)
+    clip = open_clip(cut_at_key(plate, tmp_path / f"b.{suffix}", 1))
+    with av.open(str(clip.path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size and not packet.is_discard]
+    whole = list(clip.frames(dtype=np.uint8))
+    before = sum(frame.pts < next(packet.pts for packet in packets if packet.is_keyframe) for frame in whole)
+    assert suffix == "mp4" or (before == leading and (leading or len(packets) > len(whole)))
+    assert clip.count() == len(whole)
+    for start in (1, 9, 10, 17, 29):
+        part = list(clip.frames(start, start + 3, dtype=np.uint8))
+        assert [frame.pts for frame in part] == [frame.pts for frame in whole[start : start + 3]]
+        assert all(np.array_equal(frame.image, whole[frame.index].image) for frame in part)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_part_begins_where_the_decoder_has_recovered(record, tmp_path, suffix) -> None:
+    """With x264's intra-refresh a decoder that begins at a recovery point shows nothing for nine frames."""
+    refresh = {"x264-params": "intra-refresh=1:keyint=10:bframes=0"}
+    clip = open_clip(record(tmp_path / f"a.{suffix}", pts=range(100), size=(160, 96), options=refresh))
+    whole = list(clip.frames(dtype=np.uint8))
+    assert clip.count() == len(whole) == 100
+    for start in (1, 10, 25, 87):
+        frame = next(clip.frames(start, dtype=np.uint8))
+        assert frame.pts == whole[start].pts and np.array_equal(frame.image, whole[start].image)

@@ -173,9 +173,28 @@ def test_a_studios_config_explains_its_names(tmp_path) -> None:
         open_clip(tmp_path / "a.tif", space=Space("nobody's", config))
     with pytest.raises(BadInput, match=r"no colour space 'nobody.s' in the built-in"):
         open_clip(tmp_path / "a.tif", space=Space("nobody's"))
-    with pytest.raises(BadInput, match="no OpenColorIO config"):
-        open_clip(tmp_path / "a.tif", space=Space("", tmp_path / "gone.ocio"))
     (tmp_path / "bad.ocio").write_text("not: a config")
     with pytest.raises(BadInput, match=r"bad\.ocio is no OpenColorIO config") as caught:
         open_clip(tmp_path / "a.tif", space=Space("x", tmp_path / "bad.ocio"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_config_is_needed_only_where_a_name_is_looked_up(record, tmp_path) -> None:
+    gone = tmp_path / "gone.ocio"
+    video = open_clip(record(tmp_path / "a.mp4"))
+    assert open_clip(video.path, space=Space("", gone)).colour == video.colour
+    write_picture(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    assert open_clip(tmp_path / "a.png", space=Space("", gone)).colour.space == ""
+    with pytest.raises(BadInput, match=r"no OpenColorIO config .*gone\.ocio"):
+        open_clip(video.path, space=Space("ACEScg", gone))
+
+
+@pytest.mark.parametrize("config", ["ocio://default", "ocio://studio-config-latest"])
+def test_configs_inside_opencolorio_explain_names(tmp_path, config) -> None:
+    image = np.full((8, 8, 3), (0.3, 0.2, 0.1), np.float32)
+    exr(tmp_path / "a.exr", image)
+    plate, plain = (open_clip(tmp_path / "a.exr", space=Space("ACEScg", given)) for given in (config, None))
+    seen, expected = (next(clip.frames(dtype=np.uint8)).image for clip in (plate, plain))
+    assert np.abs(seen.astype(int) - expected).max() <= 1
+    with pytest.raises(BadInput, match="ocio://nonsense is no OpenColorIO config"):
+        open_clip(tmp_path / "a.exr", space=Space("ACEScg", "ocio://nonsense"))

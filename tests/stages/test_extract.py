@@ -19,7 +19,7 @@ from photodouble import weights
 from photodouble.consent import add_record
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import SAME_PERSON, FaceSet, find_faces
-from photodouble.media import open_clip, read_picture, write_picture
+from photodouble.media import Space, open_clip, read_picture, write_picture
 from photodouble.stages.events import Progress, Result, Started, Warned
 from photodouble.stages.extract import ExtractConfig, extract_faces, run
 
@@ -282,6 +282,13 @@ def test_a_tiny_picture_in_a_folder_is_named(tmp_path):
     write_picture(folder / "b.png", np.zeros((16, 16, 3), np.uint8))
     with pytest.raises(BadInput, match=r"b\.png is 16x16"):
         list(extract_faces(tmp_path / "faces", [folder]))
+
+
+@pytest.mark.parametrize("config", ["ocio://default", "gone.ocio"])
+def test_a_config_that_is_not_needed_need_not_be_a_file(tmp_path, config):
+    """What is refused is the picture without a face."""
+    with pytest.raises(BadInput, match=r"wall\.png"):
+        list(extract_faces(tmp_path / "faces", [nobody(tmp_path)], space=Space("", config)))
 
 
 def test_no_sources_is_bad_input(tmp_path):

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from photodouble.errors import BadInput
+
 
 class Basis(StrEnum):
     """On what ground somebody's face may be used."""
@@ -133,9 +135,27 @@ Shots = Annotated[
     Path | None,
     typer.Option("--shots", metavar="FILE", help="An OpenTimelineIO or EDL file: only its shots of the plate."),
 ]
+
+
+def _there(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse a config that is not there where it was typed; the variable OCIO, set for all programs, may go unused."""
+    source = context.get_parameter_source(str(option.name))
+    typed = source is not None and source.name == "COMMANDLINE"
+    if value and typed and not value.startswith("ocio://") and not Path(value).is_file():
+        raise BadInput(f"There is no OpenColorIO config {value}: check the name.")
+    return value or None
+
+
+# Text: a Path would make ocio:/ of the ocio:// before the names of OpenColorIO's own configs.
 Ocio = Annotated[
-    Path | None,
-    typer.Option("--ocio", metavar="FILE", envvar="OCIO", help="OpenColorIO config that explains colour spaces."),
+    str | None,
+    typer.Option(
+        "--ocio",
+        metavar="FILE",
+        envvar="OCIO",
+        callback=_there,
+        help="OpenColorIO config that explains colour spaces.",
+    ),
 ]
 ColourSpace = Annotated[
     str, typer.Option("--colour-space", metavar="NAME", help="Of the footage; default: what its files say.")

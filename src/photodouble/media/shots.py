@@ -1,5 +1,6 @@
 """Which frames of a plate are meant: lists of frames, and the editing's shot lists (OpenTimelineIO, CMX 3600 EDL)."""
 
+import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -72,14 +73,15 @@ def read_shots(path: Path, clip: Clip) -> list[range]:
     """The frames of a plate that an editing's list uses, by index, in order and without overlaps.
 
     A timeline's clip is of this plate if its media's file (or, without one, its name) has the plate's file name; an
-    EDL's event if its clip name or reel has it. In a list that names no media at all, every event is taken. Source
-    times count from the plate's own timecode, where its file has one, else from 0.
+    EDL's event if its clip name or reel has it. In a list that names no media at all, every event is taken. Sound and
+    what is disabled in a timeline count for nothing; a clip's speed and transitions count. Source times count from the
+    plate's own timecode, where its file has one, else from 0.
 
     Args:
         path: .otio, .otioz or .otiod (OpenTimelineIO), or .edl (CMX 3600).
 
     Raises:
-        BadInput: the file cannot be read, or none of its shots is of this plate.
+        BadInput: the file cannot be read, none of its shots is of this plate, or a shot's frames cannot be known.
     """
     path = Path(path)
     if not path.exists():
@@ -91,9 +93,13 @@ def read_shots(path: Path, clip: Clip) -> list[range]:
     else:
         raise BadInput(f"{path} is no shot list: give an OpenTimelineIO file (.otio) or a CMX 3600 EDL (.edl).")
     total = clip.count()
+    found = [part for part in found if len(part)]
     inside = merged([range(max(part.start, 0), min(part.stop, total)) for part in found])
     if not found:
-        raise BadInput(f"No shot in {path} is of the plate {clip.path.name}: check the names of its media.")
+        raise BadInput(
+            f"No shot in {path} is of the plate {clip.path.name}: check the names of its media, and that its "
+            "clips are enabled and on video tracks."
+        )
     if not inside:
         first = found[0]
         raise BadInput(
@@ -154,22 +160,32 @@ def _from_edl(path: Path, clip: Clip) -> list[range]:
     except OSError as error:
         raise BadInput(f"Cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
     rate, known, start = round(clip.rate), _named(clip), first_frame(clip)
-    events: list[tuple[list[str], range]] = []
+    events: list[tuple[str, list[str], range]] = []
     named = False
+    about = first = 0  # the line that comments are about, and the first one of its event
     for line in text.splitlines():
         event, name = _EVENT.match(line), _NAME.match(line)
         # A, A2, AA: sound; V, B, AA/V have pictures
         if event and ("V" in event[3].upper() or event[3][0] not in "Aa"):
+            about = len(events)
+            if event[4] == "C" or not events or events[-1][0] != event[1]:
+                first = about
+            else:
+                # The second line of a transition: the picture before it goes on for its length.
+                number, names, part = events[-1]
+                events[-1] = number, names, range(part.start, part.stop + int(event[5] or 0))
             times = _frames(event[6], rate) - start, _frames(event[7], rate) - start
-            events.append(([event[2]], range(*times)))
+            events.append((event[1], [event[2]], range(*times)))
         elif name and events:
-            events[-1][0].append(name[2])
+            kind = name[1].upper()
+            about = first if kind.startswith("FROM") else len(events) - 1 if kind.startswith("TO") else about
+            events[about][1].append(name[2])
             named = True
     if not events:
         raise BadInput(f"{path} holds no event of a CMX 3600 EDL: export it again.")
-    if not named and all(names[0].upper() in ("AX", "BL") or names[0].isdecimal() for names, _ in events):
-        return [part for names, part in events if names[0].upper() != "BL"]
-    return [part for names, part in events if any(_is_plate(name, known) for name in names)]
+    if not named and all(names[0].upper() in ("AX", "BL") or names[0].isdecimal() for _, names, _ in events):
+        return [part for _, names, part in events if names[0].upper() != "BL"]
+    return [part for _, names, part in events if any(_is_plate(name, known) for name in names)]
 
 
 def _from_timeline(path: Path, clip: Clip) -> list[range]:
@@ -184,6 +200,8 @@ def _from_timeline(path: Path, clip: Clip) -> list[range]:
     known, own = _named(clip), first_frame(clip)
     found = []
     for cut in cuts:
+        if not _in_picture(cut):
+            continue
         media = cut.media_reference
         told = [getattr(media, "target_url", ""), getattr(media, "name", "")]
         if hasattr(media, "name_prefix"):
@@ -199,11 +217,50 @@ def _from_timeline(path: Path, clip: Clip) -> list[range]:
             continue
         # The media begins where its available range does; a list without one counts from the plate's timecode.
         begins = _at(available.start_time, clip.rate) if available is not None else own
-        start, length = _at(part.start_time, clip.rate), _at(part.duration, clip.rate)
+        start = _at(part.start_time, clip.rate)
         # Many programs leave the plate's timecode out.
         begins = 0 if available is None and start < own else begins
-        found.append(range(start - begins, start - begins + length))
+        # Transitions show the media beyond the source range.
+        seen = cut.visible_range()
+        before, length = _at(part.start_time - seen.start_time, clip.rate), _at(seen.duration, clip.rate)
+        speed = _speed(cut, path)
+        first = start - begins - math.ceil(before * speed)
+        found.append(range(first, first + max(math.ceil(length * speed), 1)))
     return found
+
+
+def _in_picture(cut: Any) -> bool:
+    """Whether a timeline's clip, and all that it lies in, is enabled and of video tracks."""
+    while cut is not None:
+        if not getattr(cut, "enabled", True) or getattr(cut, "kind", "Video").lower() != "video":
+            return False
+        cut = cut.parent()
+    return True
+
+
+def _speed(cut: Any, path: Path) -> float:
+    """How many frames of its media a timeline's clip shows in one of its own, 0 if it stands still.
+
+    A time warp leaves the clip's duration as it is and changes which media it shows (OpenTimelineIO's LinearTimeWarp).
+
+    Raises:
+        BadInput: backwards (editing programs do not agree on where the source range lies then:
+            https://github.com/AcademySoftwareFoundation/OpenTimelineIO/issues/1890), or at a varying speed.
+    """
+    import opentimelineio as otio
+
+    speed = 1.0
+    for effect in cut.effects:
+        if not isinstance(effect, otio.schema.TimeEffect) or not getattr(effect, "enabled", True):
+            continue
+        scalar = getattr(effect, "time_scalar", -1.0)
+        if not (0 <= scalar < math.inf):
+            raise BadInput(
+                f"The clip '{cut.name}' in {path} runs backwards or at a varying speed, and which frames it shows is "
+                "not told: name them with --frames."
+            )
+        speed *= scalar
+    return speed
 
 
 def _at(time: Any, rate: Fraction) -> int:

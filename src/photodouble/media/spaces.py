@@ -13,6 +13,9 @@ from photodouble.media.colour import LINEAR, SRGB
 from photodouble.media.frame import Colour
 from photodouble.media.transfer import HLG, PQ
 
+INSIDE = "ocio://"
+"""How the names of configs begin that come with OpenColorIO (its Config.CreateFromFile)."""
+
 BUILT_IN = "ocio://studio-config-latest"
 """The ACES studio config that comes with OpenColorIO."""
 
@@ -55,26 +58,25 @@ class Space:
 
     Attributes:
         name: of the colour space; "": as the files say.
-        config: the config file that explains names; None: the built-in one.
+        config: the config that explains names: a file, or one that comes with OpenColorIO as "ocio://..." (which is
+            no Path); None: the studio config.
     """
 
     name: str = ""
-    config: Path | None = None
+    config: Path | str | None = None
 
 
-def of_name(colour: Colour, name: str, config: Path | None, asked: bool) -> Colour:
+def of_name(colour: Colour, name: str, config: Path | str | None, asked: bool) -> Colour:
     """`colour` with what the name of a colour space says; unchanged where a file's own name means nothing to anybody.
 
     Args:
         name: "" leaves `colour` as it is.
-        config: an OpenColorIO config, which goes before what is known here; None: the built-in one.
+        config: as in `Space`; it goes before what is known here, and is read only where there is a name to explain.
         asked: the user gave the name, who wants to hear that it is unknown.
 
     Raises:
-        BadInput: the config cannot be read, or it lacks the name that was asked for.
+        BadInput: the config that is needed is not there or cannot be read, or it lacks the name that was asked for.
     """
-    if config is not None and not config.is_file():
-        raise BadInput(f"There is no OpenColorIO config {config}: check the name.")
     if not name:
         return colour
     if config is None and name.lower() in _KNOWN:
@@ -105,6 +107,8 @@ def from_linear_709(image: np.ndarray, colour: Colour) -> np.ndarray:
 
 @lru_cache(8)
 def _config(config: str) -> Any:
+    if config and not config.startswith(INSIDE) and not Path(config).is_file():
+        raise BadInput(f"There is no OpenColorIO config {config}: check --ocio, or the environment variable OCIO.")
     # Only plates whose colour spaces need it pay for loading it.
     import PyOpenColorIO as ocio  # noqa: N813 (its own short name)
 

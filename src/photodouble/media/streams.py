@@ -28,8 +28,11 @@ class OtherStreams:
         self._copies: dict[int, Stream] = {}
         pictures = picture_stream(source, like.path)
         for stream in source.streams:
-            # The muxer makes a timecode track of the picture stream's `timecode` tag.
-            if stream.index == pictures.index or "timecode" in stream.metadata:
+            if stream.index == pictures.index:
+                continue
+            # The muxer makes a timecode track of the picture stream's `timecode` tag. FFmpeg gives that tag to every
+            # track that refers to the timecode track, in QuickTime to sound too.
+            if stream.type == "data" and "timecode" in stream.metadata:
                 continue
             copy = self._add(stream)
             if copy is None:

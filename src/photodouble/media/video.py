@@ -194,11 +194,9 @@ def stored_frames(clip: Clip, start: int = 0, stop: int | None = None) -> Iterat
     with opened(clip.path) as container:
         stream = picture_stream(container, clip.path)
         centred = _centred(stream)
-        packets, index, wanted = _packets_from(container, stream, start)
+        pictures, index = _decoded_from(container, stream, clip.path, start)
         stamps = _Stamps(clip, container.format.name)
-        for picture in _decoded(packets, clip.path, index):
-            if wanted is not None and (picture.pts is None or picture.pts < wanted):
-                continue
+        for picture in pictures:
             pts = stamps.next(picture)
             if index >= start:
                 yield Stored(planes.planar(picture) if clip.stored_format else picture, clip, index, pts, centred)
@@ -213,28 +211,33 @@ def stored_frames(clip: Clip, start: int = 0, stop: int | None = None) -> Iterat
             )
 
 
-def _packets_from(
-    container: InputContainer, stream: VideoStream, start: int
-) -> tuple[Iterable[Packet], int, int | None]:
-    """Packets to decode for frame `start` and those after it, seeking where that is exact.
+def _decoded_from(
+    container: InputContainer, stream: VideoStream, path: Path, start: int
+) -> tuple[Iterator[av.VideoFrame], int]:
+    """Decode frame `start` and those after it, seeking where that is exact.
 
     Returns:
-        The packets, the index of the first frame to keep, and its pts (None: keep all, they begin at the beginning).
+        The pictures, and the index of the first of them: `start`, or 0 where they are all decoded.
     """
     if not start or not _one_frame_each(container, stream):
-        return container.demux(stream), 0, None
-    shown = sorted(packet.pts for packet in _shown(container, stream) if packet.pts is not None)
+        return _decoded(container.demux(stream), path), 0
+    shown = sorted(time for time in _times(container, stream, path) if time is not None)
     if start < len(shown) and len(set(shown)) == len(shown):
         wanted = shown[start]
-        # MOV looks for decoding times: the key frame that it finds can be shown later than what is wanted.
-        for target in (wanted, wanted - round(2 / (stream.time_base or 1))):
-            container.seek(max(target, shown[0]), stream=stream)
+        # MOV looks for decoding times: the key frame that it finds can be shown later than what is wanted. Where
+        # pictures are refreshed in parts (H.264's recovery points), a decoder shows nothing for some time after it.
+        for seconds in (0, 2, 20):
+            container.seek(max(wanted - round(seconds / (stream.time_base or 1)), shown[0]), stream=stream)
             packets = container.demux(stream)
             first = next((packet for packet in packets), None)
-            if first is not None and first.is_keyframe and first.pts is not None and first.pts <= wanted:
-                return itertools.chain([first], packets), start, wanted
+            if first is None or not first.is_keyframe or first.pts is None or first.pts > wanted:
+                continue
+            pictures = _decoded(itertools.chain([first], packets), path, start)
+            picture = next((found for found in pictures if found.pts is not None and found.pts >= wanted), None)
+            if picture is not None and picture.pts == wanted:
+                return itertools.chain([picture], pictures), start
     container.seek(min(shown, default=0), stream=stream)
-    return container.demux(stream), 0, None
+    return _decoded(container.demux(stream), path), 0
 
 
 def _one_frame_each(container: InputContainer, stream: VideoStream) -> bool:
@@ -243,8 +246,25 @@ def _one_frame_each(container: InputContainer, stream: VideoStream) -> bool:
     return bool(names & _FRAME_CONTAINERS) and stream.codec_context.name in _WHOLE_PACKETS
 
 
-def _shown(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    return (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+def _times(container: InputContainer, stream: VideoStream, path: Path) -> list[int | None]:
+    """The pts of the packets that are shown, in the file's order, in `stream.time_base`."""
+    times: list[int | None] = []
+    key: int | None = None
+    for packet in container.demux(stream):
+        if packet.size:
+            key = packet.pts if key is None and packet.is_keyframe else key
+            if not packet.is_discard:
+                times.append(packet.pts)
+    if key is not None and all(time is None or time >= key for time in times):
+        return times
+    # Cut before an open GOP: the key frame's leading pictures refer to frames that are gone. MP4 discards them;
+    # in Matroska, only the decoder knows which of them it can show. They come first, so its first picture tells.
+    with opened(path) as again:
+        leading = picture_stream(again, path)
+        leading.thread_type = "NONE"
+        first = next(_decoded(again.demux(leading), path), None)
+    begin = None if first is None else first.pts
+    return [time for time in times if time is None or begin is None or time >= begin]
 
 
 class _Stamps:
@@ -277,7 +297,7 @@ def count(clip: Clip) -> int:
         stream = picture_stream(container, clip.path)
         try:
             if _one_frame_each(container, stream) and not clip.interlaced:
-                return sum(1 for _ in _shown(container, stream))
+                return len(_times(container, stream, clip.path))
         except (av.error.FFmpegError, OSError) as error:
             raise BadInput(f"{clip.path} is damaged ({_reason(error)}): copy it from its source again.") from error
         return sum(1 for _ in _decoded(container.demux(stream), clip.path))

@@ -282,8 +282,13 @@ def clip_stamp(clip: Clip) -> str:
 
 
 def space_stamp(space: Space) -> list[Any]:
-    """Tells apart colour spaces that footage is looked at in."""
-    return [space.name, _stamp(space.config)]
+    """Tells apart colour spaces that footage is looked at in.
+
+    A config inside OpenColorIO, or one that is not there and was not needed, counts by its name.
+    """
+    config = space.config
+    there = config is not None and Path(config).is_file()
+    return [space.name, _stamp(Path(config)) if config is not None and there else config and [str(config)]]
 
 
 def source_of(faces: FaceSet, clip: Clip) -> str | None:
