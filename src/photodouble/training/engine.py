@@ -77,7 +77,8 @@ def fit(
     A budget by minutes ends early on a plateau: where the trend of the held-out score over the last `patience` part of
     the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), what
     is left of the learning rate's tail is run, at the pace of a whole one in a fifth of the time trained so far, and
-    that is the end. `patience=None` turns it off; a budget by images alone never ends early.
+    that is the end. `patience=None` turns it off; a budget by images alone never ends early. With another budget than
+    before all that is judged anew.
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
     `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
     among the task's own in metrics and history.
@@ -130,16 +131,18 @@ def _train(
         saving.done(begin, seconds())
         return Saved(run.counters.images, saving.took)
 
+    changed = run.take_up(budget)
     saving = Due(pace.save, pace.save_share, max(pace.save, LONGEST))
     judging, looking = (Due(every, pace.evaluate_share / 2) for every in (pace.evaluate, 2 * pace.evaluate))
     asked = run.counters.parts
-    memory = run.fit_memory() if budget.progress(run.counters.images, run.counters.seconds) < 1 else None
+    goes_on = budget.progress(run.counters.images, run.counters.seconds) < 1
+    memory = run.fit_memory() if goes_on else None
     parts = run.counters.parts
     size = sum(p.numel() for p in run.module.parameters())
     yield Began(resumed, run.counters.images, run.counters.seconds, size, memory, parts)
     if parts > asked:
         yield _divided(parts, "by the estimate")
-    if not resumed:
+    if not resumed or (changed and goes_on):
         yield save()  # from here on there is a checkpoint to go back to
     saving.last = seconds()
     ticked, reason, left = seconds(), "", None

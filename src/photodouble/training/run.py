@@ -33,13 +33,13 @@ from photodouble.training.state import (
     seeded,
     update_average,
 )
-from photodouble.training.task import About, Average, Task
+from photodouble.training.task import About, Average, Budget, Task
 from photodouble.training.team import Order, Team, alone
 
 
 @dataclass
 class Counters:
-    """Where a run stands; saved with every checkpoint. `tail` and `end` are in parts of the budget."""
+    """Where a run stands; saved with every checkpoint. `tail` and `end` are in parts of `budget`, the values of one."""
 
     images: int = 0
     steps: int = 0
@@ -50,6 +50,7 @@ class Counters:
     tail: float = 1.0
     end: float = 1.0
     why: str = ""  # training is to end before its budget does
+    budget: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -206,6 +207,14 @@ class Run:
         parts = fitting_parts(self.task, fixed - held, kept, free)
         self.counters.parts = max(self.counters.parts, parts)
         return fixed + kept // self.counters.parts
+
+    def take_up(self, budget: Budget) -> bool:
+        """Train for this budget; returns whether it is another one than before, so that no end ahead of it is known."""
+        counters, known = self.counters, vars(budget)
+        if counters.budget == known:
+            return False
+        counters.budget, counters.tail, counters.end, counters.why = dict(known), self.task.schedule.tail, 1.0, ""
+        return True
 
     def read(self) -> dict[str, float]:
         """Mean losses since the last reading, of all processes. Waits for the device."""
