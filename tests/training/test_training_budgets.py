@@ -1,4 +1,4 @@
-"""A training that goes on with another budget does not keep what was concluded before."""
+"""A training that goes on with another budget, or on other faces, does not keep what was concluded before."""
 
 import shutil
 from pathlib import Path
@@ -25,9 +25,9 @@ class Rises(Toy):
         return {"ssim": 0.5 + 0.003 * self.calls}
 
 
-def run(folder: Path, budget: Budget, task: Toy | None = None, **values) -> Stopped:
-    """Train on a clock of which every look takes four seconds."""
-    ticks = iter(range(0, 1000000, 4))
+def run(folder: Path, budget: Budget, task: Toy | None = None, look: int = 2, **values) -> Stopped:
+    """Train on a clock of which every look takes so many seconds."""
+    ticks = iter(range(0, 1000000, look))
     *_, last = fit(task or Flat(), folder, budget, pace=PACE, clock=lambda: float(next(ticks)), **values)
     return last
 
@@ -66,7 +66,7 @@ def test_a_budget_by_images_never_ends_early(model: tuple[Path, Stopped]) -> Non
 
 def test_a_longer_budget_is_judged_by_itself(model: tuple[Path, Stopped]) -> None:
     folder, _ = model
-    last = run(folder, Budget(minutes=40), Rises())
+    last = run(folder, Budget(minutes=40), Rises(), look=8)
     assert last.reason == "budget" and last.seconds >= 2400
 
 
@@ -95,3 +95,33 @@ def test_the_same_budget_writes_no_checkpoint_before_its_first_step(tmp_path: Pa
     going.close()
     events = list(fit(Toy(), tmp_path / "m", Budget(images=40), seed=3))
     assert min(event.images for event in events if isinstance(event, Saved)) > 16
+
+
+class Harder(Toy):
+    """Other held-out faces, on which all networks look worse."""
+
+    def evaluate(self, module: torch.nn.Module) -> dict[str, float]:
+        return {"ssim": super().evaluate(module)["ssim"] - 0.5}
+
+
+def test_on_other_faces_the_best_weights_are_judged_anew(tmp_path: Path) -> None:
+    folder, often = tmp_path / "m", Pace(0, 0, 0, evaluate_share=1e9, save_share=1e9)
+    *_, first = fit(Toy(), folder, Budget(images=40), seed=3, pace=often)
+    before = load_model(folder).meta
+    going = fit(Harder(), folder, Budget(images=80), seed=3, pace=often, anew=True)
+    for event in going:
+        if isinstance(event, Saved):
+            break
+    going.close()
+    told = load_model(folder).meta  # the same weights, and what they are worth now
+    assert told.best["weights"] == before.best["weights"] and told.best["images"] == first.best["images"]
+    assert told.best["score"] == pytest.approx(first.best["score"] - 0.5, abs=1e-6)
+    *_, last = fit(Harder(), folder, Budget(images=80), seed=3, pace=often)
+    assert last.best["images"] > 40 and load_model(folder).meta.best["weights"] != before.best["weights"]
+    assert counters(folder)["since"] == len(before.history)
+
+
+def test_figures_of_other_faces_have_no_say_in_the_end(model: tuple[Path, Stopped]) -> None:
+    folder, before = model
+    last = run(folder, Budget(minutes=30), Rises(), look=8, anew=True)
+    assert last.reason == "budget" and last.images > before.images

@@ -70,6 +70,7 @@ def fit(
     patience: float | None = 0.5,
     start: Callable[[nn.Module], None] | None = None,
     further: Callable[[nn.Module], dict[str, float]] | None = None,
+    anew: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[TrainingEvent]:
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
@@ -82,6 +83,8 @@ def fit(
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
     `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
     among the task's own in metrics and history.
+    `anew`: the held-out faces are not those that the model in `folder` was judged on. Then its best weights are judged
+    once more, and what the scores before said of the end is forgotten.
     With more than one of the `devices` of this kind each has a process of its own and draws whole batches of its own,
     so that a step sees `devices` times the pictures; `task` and `start` are pickled on their way there. On a CPU that
     is of no use but to try it.
@@ -102,7 +105,7 @@ def fit(
             run.load(folder)
         about, pace = about or About(), pace or Pace()
         with contextlib.closing(Logs(folder, run.counters.images)) as logs:
-            yield from _train(run, folder, budget, about, pace, patience, further, clock, logs, resumed)
+            yield from _train(run, folder, budget, about, pace, patience, further, anew, clock, logs, resumed)
 
 
 def _train(
@@ -113,6 +116,7 @@ def _train(
     pace: Pace,
     patience: float | None,
     further: Callable[[nn.Module], dict[str, float]] | None,
+    anew: bool,
     clock: Callable[[], float],
     logs: Logs,
     resumed: bool,
@@ -131,12 +135,14 @@ def _train(
         saving.done(begin, seconds())
         return Saved(run.counters.images, saving.took)
 
-    changed = run.take_up(budget)
+    changed = run.take_up(budget, anew)
     saving = Due(pace.save, pace.save_share, max(pace.save, LONGEST))
     judging, looking = (Due(every, pace.evaluate_share / 2) for every in (pace.evaluate, 2 * pace.evaluate))
     asked = run.counters.parts
     goes_on = budget.progress(run.counters.images, run.counters.seconds) < 1
     memory = run.fit_memory() if goes_on else None
+    if anew and goes_on:
+        run.judge_best(folder)
     parts = run.counters.parts
     size = sum(p.numel() for p in run.module.parameters())
     yield Began(resumed, run.counters.images, run.counters.seconds, size, memory, parts)
@@ -236,7 +242,7 @@ def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | N
         return None
     if counters.why and budget.progress(counters.images, counters.seconds) >= counters.tail:
         return None  # it is ending
-    rows = [(row["seconds"], row["score"]) for row in counters.history if "score" in row]
+    rows = [(row["seconds"], row["score"]) for row in counters.history[counters.since :] if "score" in row]
     if not rows:
         return None
     seconds, scores = np.array(rows, float).T

@@ -51,6 +51,7 @@ class Counters:
     end: float = 1.0
     why: str = ""  # training is to end before its budget does
     budget: dict[str, Any] = field(default_factory=dict)
+    since: int = 0  # row of the history: those before were judged on other faces
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -208,13 +209,27 @@ class Run:
         self.counters.parts = max(self.counters.parts, parts)
         return fixed + kept // self.counters.parts
 
-    def take_up(self, budget: Budget) -> bool:
-        """Train for this budget; returns whether it is another one than before, so that no end ahead of it is known."""
+    def take_up(self, budget: Budget, anew: bool) -> bool:
+        """Train for this budget; returns whether it is another one than before, so that no end ahead of it is known.
+
+        `anew`: the same holds since the held-out faces are others.
+        """
         counters, known = self.counters, vars(budget)
-        if counters.budget == known:
+        if counters.budget == known and not anew:
             return False
         counters.budget, counters.tail, counters.end, counters.why = dict(known), self.task.schedule.tail, 1.0, ""
+        counters.since = len(counters.history) if anew else counters.since
         return True
+
+    @torch.no_grad()
+    def judge_best(self, folder: Path) -> None:
+        """Take the figures of the best weights, which lie in `folder`, on the held-out faces as they are now."""
+        if not self.best:
+            return
+        module = copy.deepcopy(self.average)
+        checkpoint.load_weights(folder, model_json.load_meta(folder), module, best=True)
+        metrics = self.task.evaluate(module.eval())
+        self.best = self.best | {"metrics": metrics, "score": float(self.task.score(metrics))}
 
     def read(self) -> dict[str, float]:
         """Mean losses since the last reading, of all processes. Waits for the device."""
