@@ -1,5 +1,6 @@
 """One more identity in a trained model: only its own decoder learns, so that everybody else is drawn as before."""
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ class Growth:
     def begin(self, task: Task, about: About, seed: int, device: torch.device | str) -> "Growth":
         """Put the larger model, whose new decoders have learned nothing yet, in the place of the one that is there."""
         if not self.begun:
-            Run(task, seed, torch.device(device), self.start).save(self.folder, about)
+            own = copy.copy(task)  # a run's critic is in the way where the task is pickled for several processes
+            Run(own, seed, torch.device(device), self.start).save(self.folder, about)
         return replace(self, meta=model_json.load_meta(self.folder), begun=True)
 
 
