@@ -191,7 +191,7 @@ class Run:
             BadInput: the network alone does not fit.
         """
         batch = self.task.batch(torch.Generator(self.device).manual_seed(0), self.device)
-        kept, free = activation_bytes(self.task, batch, self.team.fabric.autocast()), free_memory(self.device)
+        kept, free = activation_bytes(self.task, batch, self.team.fabric.autocast()), self.least_free()
         if kept is None:
             return None
         kept = round(BACKWARD * kept)
@@ -208,6 +208,13 @@ class Run:
         parts = fitting_parts(self.task, fixed - held, kept, free)
         self.counters.parts = max(self.counters.parts, parts)
         return fixed + kept // self.counters.parts
+
+    def least_free(self) -> int | None:
+        """Bytes that are free on the device of the process that has the fewest; None where one cannot tell."""
+        self.team.tell(Order.MEMORY)
+        free = free_memory(self.device)
+        least = min(int(found) for found in self.team.gather(torch.tensor(-1 if free is None else free)))
+        return None if least < 0 else least
 
     def take_up(self, budget: Budget, anew: bool) -> bool:
         """Train for this budget; returns whether it is another one than before, so that no end ahead of it is known.
@@ -372,5 +379,7 @@ def follow(team: Team, task: Task, seed: int, start: Callable[[nn.Module], None]
             run.save(folder, About())
         elif order == Order.REWIND:
             run.rewind(folder)
+        elif order == Order.MEMORY:
+            run.least_free()
         else:
             return
