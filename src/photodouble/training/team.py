@@ -154,7 +154,10 @@ def gathered(
                 raise
             _end(team, others)
         except RuntimeError as error:  # maybe no more than that another process is gone
-            raise (_cause(folder, others) or error) from error
+            cause = _cause(folder, others)
+            if cause is None:
+                raise
+            raise cause from error
         finally:
             for process in others.processes:
                 process.terminate()  # nobody waits for anything of those that are still there
@@ -171,17 +174,18 @@ def _cause(folder: Path, others: ProcessContext) -> Exception | None:
     for process in others.processes:
         process.join(max(0.0, limit - time.monotonic()))
     size = len(others.processes) + 1
-    for name, kind in ((REFUSED, BadInput), (FAILED, RuntimeError)):
-        if (folder / name).exists():
-            text = (folder / name).read_text(encoding="utf-8")
-            return kind(text if kind is BadInput else f"One of the {size} processes failed. {text}")
-    signals = [-process.exitcode for process in others.processes if process.exitcode and process.exitcode < 0]
-    if not signals:
-        return None
-    return BadInput(
-        f"One of the {size} processes that trained together was ended from outside (signal {signals[0]}), as happens "
-        "where memory runs out: close other programs, or give a smaller --devices."
-    )
+    refused, failed = folder / REFUSED, folder / FAILED
+    signals = {-process.exitcode for process in others.processes if process.exitcode and process.exitcode < 0}
+    if refused.exists():
+        return BadInput(refused.read_text(encoding="utf-8"))
+    if signal.SIGKILL in signals or (signals and not failed.exists()):  # else others failed because of that
+        return BadInput(
+            f"One of the {size} processes that trained together was ended from outside (signal {max(signals)}), as "
+            "happens where memory runs out: close other programs, or give a smaller --devices."
+        )
+    if failed.exists():
+        return RuntimeError(f"One of the {size} processes failed. {failed.read_text(encoding='utf-8')}")
+    return None
 
 
 def _end(team: Team, others: ProcessContext) -> None:
