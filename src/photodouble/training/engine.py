@@ -17,6 +17,7 @@ from torch import nn
 
 from photodouble.files import write_bytes
 from photodouble.training import model_json
+from photodouble.training.lock import held
 from photodouble.training.logs import Logs
 from photodouble.training.plateau import TAIL, Forecast, forecast
 from photodouble.training.run import Run, follow
@@ -90,13 +91,13 @@ def fit(
     is of no use but to try it.
 
     Raises:
-        BadInput: what lies in `folder` does not load (it is left as it is), the disk refuses, or memory does not
-            suffice for the smallest part of a batch.
+        BadInput: what lies in `folder` does not load (it is left as it is) or is being trained already, the disk
+            refuses, or memory does not suffice for the smallest part of a batch.
     """
     folder = Path(folder)
     mixed = not hasattr(task, "speed")  # such a task says itself what is computed how
     others = follow, task, seed, start, folder
-    with gathered(device, devices, mixed, *others) as team:
+    with held(folder), gathered(device, devices, mixed, *others) as team:
         resumed = model_json.exists(folder)
         if devices > 1:
             team.fabric.barrier()  # the others, too, have looked whether there is a model

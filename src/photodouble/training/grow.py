@@ -11,6 +11,7 @@ from torch import nn
 from photodouble import networks
 from photodouble.errors import BadInput
 from photodouble.training import checkpoint, model_json
+from photodouble.training.lock import held
 from photodouble.training.model_json import Meta
 from photodouble.training.run import Run
 from photodouble.training.task import About, Task
@@ -64,7 +65,8 @@ class Growth:
         """Put the larger model, whose new decoders have learned nothing yet, in the place of the one that is there."""
         if not self.begun:
             own = copy.copy(task)  # a run's critic is in the way where the task is pickled for several processes
-            Run(own, seed, torch.device(device), self.start).save(self.folder, about)
+            with held(self.folder):
+                Run(own, seed, torch.device(device), self.start).save(self.folder, about)
         return replace(self, meta=model_json.load_meta(self.folder), begun=True)
 
 
