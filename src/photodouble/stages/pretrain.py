@@ -28,7 +28,7 @@ from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import FEWEST, draw_pairs
 from photodouble.training.prior import EVERYBODY
 from photodouble.training.recipes import RECIPES, refine
-from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Ticked
+from photodouble.training.task import About, Began, Budget, Divided, Evaluated, Rewound, Stopped, Ticked
 
 STAGE = "pretrain"
 MODELS = tuple(RECIPES)
@@ -136,7 +136,7 @@ def run(config: PretrainConfig) -> Iterator[Event]:
             yield _progress(event, budget)
         elif isinstance(event, Evaluated):
             yield Preview(STAGE, event.preview)
-        elif isinstance(event, Rewound):
+        elif isinstance(event, Rewound | Divided):
             yield Warned(STAGE, event.message)
         elif isinstance(event, Stopped):
             values |= {"images": event.images, "metrics": event.metrics, "stopped": event.message}
