@@ -89,8 +89,7 @@ class Run:
         """
         self.team = team or alone(device)
         self.device = self.team.device
-        with torch.random.fork_rng():  # the caller's random numbers stay as they are
-            torch.manual_seed(seed)
+        with seeded(seed, self.device):  # the caller's random numbers stay as they are
             module = task.build()
         if start is not None:
             start(module)
