@@ -47,6 +47,7 @@ class Counters:
     rate: float = 1.0  # factor on all learning rates; halved at each rewind
     rewinds: int = 0
     parts: int = 1  # that a step is taken in, one after the other, where memory is short
+    least: int = 1  # of them, since memory ran out with fewer
     tail: float = 1.0
     end: float = 1.0
     why: str = ""  # training is to end before its budget does
@@ -179,7 +180,7 @@ class Run:
                 f"The memory of {self.device} does not suffice to train on {size} pictures at once: "
                 "close other programs, or train a smaller model."
             )
-        self.counters.parts = parts
+        self.counters.parts = self.counters.least = parts
 
     def fit_memory(self) -> int | None:
         """Divide steps as far as memory asks for, before the first one; returns the bytes that one is to take.
@@ -332,6 +333,9 @@ class Run:
             restore_optimizer(self.optimizer, state)
             known = {entry.name for entry in fields(Counters)}
             self.counters = Counters(**{k: v for k, v in state.values["counters"].items() if k in known})
+            # only where memory ran out do parts stay, and on a CPU alone: there the same bytes are to come of it
+            self.counters.least = self.counters.least if self.device.type == "cpu" else 1
+            self.counters.parts = self.counters.least
             self._restore_generator(state)
         except (KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
             raise BadInput(
@@ -349,14 +353,16 @@ class Run:
             self.generator.set_state(known)
         else:
             self.generator.manual_seed(seed_of(self.seed, rank, self.counters.images))
-            self.counters.parts = 1
+            self.counters.parts = self.counters.least = 1
 
     def rewind(self, folder: Path) -> None:
         """Go back to the checkpoint at half the learning rate; the generator goes on, so that other batches come."""
         self.team.tell(Order.REWIND)
         random, rewinds, rate = self.generator.get_state(), self.counters.rewinds + 1, self.counters.rate / 2
+        parts, least = self.counters.parts, self.counters.least
         self.load(folder)
         self.generator.set_state(random)
+        self.counters.parts, self.counters.least = parts, least
         self.counters.rewinds, self.counters.rate = rewinds, rate
 
 
