@@ -141,7 +141,8 @@ def measure(case: Case, device: torch.device, quick: bool, seconds: float) -> Ro
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         optimizer.step()
-        torch._foreach_lerp_(average, list(module.parameters()), 0.001)
+        with torch.no_grad():
+            torch._foreach_lerp_(average, list(module.parameters()), 0.001)
 
     flops = 0
     if not case.mode:

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from photodouble import weights
+from photodouble import networks, weights
 from photodouble.consent import add_record, digest, require
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import Face, FaceSet, FaceSetWriter
 from photodouble.faces.pose import CANONICAL
+from photodouble.project import Project
 from photodouble.stages import pretrain, train
 from photodouble.stages.events import Result, Warned
-from photodouble.stages.pretrain import PretrainConfig, split_people
+from photodouble.stages.pretrain import PretrainConfig, _owner, split_people
 from photodouble.stages.train import TrainConfig
+from photodouble.training import run as running
 from photodouble.training.checkpoint import load_model
 from photodouble.training.model_json import load_meta
 
@@ -66,6 +68,13 @@ def test_more_budget_continues_a_prior_and_other_faces_do_not(made, tmp_path):
     with pytest.raises(BadInput, match="begun on other faces") as told:
         list(pretrain.run(replace(config, output=output, faces=config.faces[:1])))
     assert one_sentence(told.value)
+
+
+def test_short_memory_is_told(made, tmp_path, monkeypatch):
+    size = sum(p.numel() * p.element_size() for p in networks.create("lite", identities=1).parameters())
+    monkeypatch.setattr(running, "free_memory", lambda device: 4 * size + 1000)  # no more than optimizer and gradients
+    events = list(pretrain.run(replace(made[0], output=tmp_path / "prior", images=12)))
+    assert [event.message for event in events if isinstance(event, Warned) and "Memory is short" in event.message]
 
 
 def test_a_model_starts_from_the_prior(made, cast):
@@ -140,6 +149,11 @@ def test_a_mixed_folder_is_told_apart_and_needs_a_basis(tmp_path):
     assert [event.message for event in events if isinstance(event, Warned) and "1 of 5 faces" in event.message]
     assert len(FaceSet.open(config.project / "identities" / "crowd" / "faces")) == 5
     assert list(load_meta(config.output).consent) == ["crowd"]
+
+
+def test_a_face_set_may_lie_near_the_root(_cast):
+    assert _owner(_cast.faces("ada")) == Project(_cast.root.resolve())
+    assert all(_owner(Path(path)) is None for path in ("/", "/data", "/faces", "/faces/ada", "/ada/faces"))
 
 
 def test_faces_of_one_clip_or_sheet_draw_one_another_only(tmp_path):

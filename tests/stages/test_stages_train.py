@@ -24,6 +24,7 @@ from photodouble.stages import extract
 from photodouble.stages.events import Preview, Progress, Result, Started, Warned
 from photodouble.stages.train import PAIRS, TrainConfig, pair_counts, run
 from photodouble.training.checkpoint import load_model
+from photodouble.training.model_json import load_meta
 from photodouble.training.recipes import RECIPES
 
 IMAGES = 32
@@ -164,8 +165,16 @@ def test_a_model_of_another_person_of_the_same_name_is_left_alone(model):
 def test_more_faces_of_the_same_person_continue(model):
     more = [weights.path("person_p002_character")]
     list(extract.run(extract.ExtractConfig(model.root, "ada", more)))
-    values = result(run(replace(LITE, project=model.root, images=IMAGES + 16)))
+    before = load_meta(model.model("lite"))
+    events = list(run(replace(LITE, project=model.root, images=IMAGES + 16)))
+    values = result(events)
     assert values["resumed"] and values["images"] == IMAGES + 16
+    (told,) = [text for text in warnings(events) if "judged anew" in text]
+    assert told.startswith("The faces of ada are not those of before")
+    after = load_meta(model.model("lite"))
+    assert after.data["ada"] != before.data["ada"] and after.data["double"] == before.data["double"]
+    again = list(run(replace(LITE, project=model.root, images=IMAGES + 32)))
+    assert not [text for text in warnings(again) if "judged anew" in text]
 
 
 def cut(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,43 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BadInput, match="file"):
         save(tmp_path / "file" / "m", 0.25)
+
+
+@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("read", [load_model, model_json.check])
+def test_a_model_is_read_while_a_training_saves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object], moment: int
+) -> None:
+    """Before the nth file is hashed the next checkpoint is written."""
+    save(tmp_path / "m", 0.25)
+    real, calls = model_json.file_digest, 0
+
+    def interrupted(path: Path) -> str:
+        nonlocal calls
+        calls += 1
+        if calls == moment + 1:
+            monkeypatch.setattr(model_json, "file_digest", real)
+            save(tmp_path / "m", 0.5)
+        return real(path)
+
+    monkeypatch.setattr(model_json, "file_digest", interrupted)
+    found = read(tmp_path / "m")
+    assert found is not None
+    monkeypatch.setattr(model_json, "file_digest", real)
+    assert value_of(tmp_path / "m") == (0.5 if calls > moment else 0.25)
+
+
+def test_what_was_loaded_is_what_model_json_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next checkpoint is written between the look at the file and its loading."""
+    save(tmp_path / "m", 0.25)
+    real = model_json.find
+
+    def then_saved(folder: Path, name: str, digest: str) -> Path:
+        path = real(folder, name, digest)
+        monkeypatch.setattr(model_json, "find", real)
+        save(folder, 0.5)
+        return path
+
+    monkeypatch.setattr(model_json, "find", then_saved)
+    model = load_model(tmp_path / "m")
+    assert model.meta.images == 50 and float(next(model.module.parameters()).detach().flatten()[0]) == 0.5

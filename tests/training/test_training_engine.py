@@ -216,6 +216,18 @@ def test_a_damaged_model_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     assert contents(tmp_path / "m") == before
 
 
+def test_a_model_that_is_being_trained_is_left_alone(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    going = fit(Toy(), tmp_path / "m", Budget(images=16), seed=3, pace=OFTEN)
+    assert isinstance(next(going), Began)
+    with pytest.raises(BadInput, match=r"^The model .+ is being trained already: .+\.$"):
+        next(fit(Toy(), tmp_path / "m", Budget(images=16), seed=3))
+    assert not (tmp_path / "m" / "model.json").exists()
+    next(fit(Toy(), tmp_path / "other", Budget(images=16), seed=3))
+    going.close()
+    assert run(tmp_path / "m", 16)[-1].images == 16
+
+
 def test_another_network_is_not_continued(tmp_path: Path) -> None:
     class Wider(Toy):
         def build(self) -> torch.nn.Module:

@@ -1,5 +1,6 @@
 """One more identity learns in a trained model, and everybody else's weights stay bit by bit."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -11,7 +12,9 @@ from photodouble.training.checkpoint import load_model
 from photodouble.training.engine import fit
 from photodouble.training.grow import plan_growth
 from photodouble.training.model_json import load_meta
+from photodouble.training.pair_losses import Weights
 from photodouble.training.refine import PairCache, Refine
+from photodouble.training.run import Run
 from photodouble.training.task import About, Budget
 
 IMAGES = 12
@@ -88,3 +91,14 @@ def test_nobody_is_left_to_be_added(folder):
         plan_growth(folder, ["ben"], "autoencode")
     with pytest.raises(BadInput, match="There is no model"):
         plan_growth(folder / "none", ["ben"], "refine")
+
+
+def test_a_task_with_a_critic_can_be_sent_to_other_processes_after_the_growth_began(tmp_path):
+    values = {"weights": Weights(critic=0.1)}
+    about = About(["ada", "double"], {"ada": "1", "double": "2"}, {"ada": {}, "double": {}})
+    Run(refine(["ada", "double"], **values), 0).save(tmp_path, about)
+    growth = plan_growth(tmp_path, ["ben"], "refine")
+    task = refine(growth.new, numbers=growth.numbers, **values)
+    begun = growth.begin(task, growth.about({"ben": "3"}, {"ben": {}}), 0, "cpu")
+    sent, _ = pickle.loads(pickle.dumps((task, begun.start)))
+    assert load_meta(tmp_path).identities == ["ada", "double", "ben"] and list(sent.caches) == ["ben"]

@@ -1,6 +1,7 @@
 """Memory: told before, and a step that does not fit is taken in parts instead of ending the training."""
 
 import copy
+import warnings
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from photodouble.training.engine import fit
 from photodouble.training.memory import activation_bytes, fitting_parts, free_memory, out_of_memory
 from photodouble.training.model_json import load_meta
 from photodouble.training.run import Run
-from photodouble.training.task import Average, Began, Budget, Divided, Pace, Schedule, Stopped
+from photodouble.training.task import About, Average, Began, Budget, Divided, Pace, Schedule, Stopped
 
 CPU_ALLOCATOR = (
     "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -132,6 +133,26 @@ def test_the_estimate_grows_with_the_batch_and_touches_nothing() -> None:
     assert activation_bytes(Reads(), task.batch(torch.Generator().manual_seed(0), torch.device("cpu"))) is None
 
 
+def test_parts_stay_in_a_rewind_and_are_asked_anew_in_another_run(tmp_path: Path) -> None:
+    run = Run(Small(8), 3)
+    run.counters.parts = 2  # by the estimate
+    run.save(tmp_path / "m", About())
+    run.rewind(tmp_path / "m")
+    assert run.counters.parts == 2 and run.counters.rewinds == 1
+    run.load(tmp_path / "m")
+    assert run.counters.parts == 1
+
+
+def test_random_numbers_of_other_gpus_are_let_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To keep those of all GPUs is slow, and PyTorch warns of it where there are several."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.random, "_fork_rng_warned_already", False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run = Run(Toy(), 3)
+        assert activation_bytes(run.task, run.task.batch(torch.Generator(), torch.device("cpu")))
+
+
 def test_parts_by_the_estimate() -> None:
     task = Small(8)
     assert fitting_parts(task, 100, 900, 1200) == 1
@@ -150,6 +171,9 @@ def test_a_run_begins_in_as_many_parts_as_fit(tmp_path: Path, monkeypatch: pytes
     events = list(fit(task, tmp_path / "b", Budget(images=16)))
     assert events[0].parts == 2 and events[0].memory < first.memory
     assert [event.parts for event in events if isinstance(event, Divided)] == [2] and events[-1].images == 16
+    with monkeypatch.context() as other:
+        other.setattr(running, "free_memory", lambda device: 100 * tight)
+        assert next(fit(task, tmp_path / "b", Budget(images=24))).parts == 1  # who held the memory is gone
     monkeypatch.setattr(running, "free_memory", lambda device: 1000)
     with pytest.raises(BadInput, match=r"takes 0\.0 GB of memory"):
         list(fit(task, tmp_path / "c", Budget(images=16)))

@@ -1,18 +1,25 @@
 """Two processes on CPUs learn what one process with the doubled batch learns."""
 
 import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from toy import Toy
 
+from photodouble.errors import BadInput
+from photodouble.training import run as running
 from photodouble.training.checkpoint import load_model, load_state
 from photodouble.training.engine import fit
 from photodouble.training.model_json import load_meta
+from photodouble.training.run import Run, follow
 from photodouble.training.state import seed_of
 from photodouble.training.task import Budget, Pace, Saved, Stopped, Ticked
+from photodouble.training.team import Team, gathered
 
 SEED = 3
 BUDGET = Budget(images=96)
@@ -40,6 +47,24 @@ class Fails(Toy):
     def losses(self, module: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         if multiprocessing.parent_process() is not None:
             raise ValueError("the second process cannot go on")
+        return super().losses(module, batch)
+
+
+class Full(Toy):
+    """In every process but the first there is no memory."""
+
+    def losses(self, module: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if multiprocessing.parent_process() is not None and not isinstance(batch["input"], FakeTensor):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return super().losses(module, batch)
+
+
+class Killed(Toy):
+    """Every process but the first is ended in its third step."""
+
+    def losses(self, module: torch.nn.Module, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if multiprocessing.parent_process() is not None and self.calls == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().losses(module, batch)
 
 
@@ -94,6 +119,33 @@ def test_a_process_that_fails_ends_the_training_and_says_why(tmp_path: Path) -> 
         list(fit(Fails(), tmp_path / "m", Budget(images=64), seed=SEED, pace=STEPS, devices=2))
     assert not multiprocessing.active_children() and not torch.distributed.is_initialized()
     assert load_meta(tmp_path / "m").images == 0
+
+
+def test_a_process_without_memory_ends_the_training_with_its_sentence(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"^The memory of cpu does not suffice to train on 4 pictures at once: .+\.$"):
+        list(fit(Full(), tmp_path / "m", Budget(images=64), seed=SEED, pace=STEPS, devices=2))
+    assert not multiprocessing.active_children() and not torch.distributed.is_initialized()
+
+
+def scarce(team: Team) -> None:
+    """Another process, in which less memory is free than in the first."""
+    running.free_memory = lambda device: 1000
+    follow(team, Killed(), SEED, None, Path("nothing"))
+
+
+def test_the_least_memory_counts_and_a_killed_process_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "free_memory", lambda device: 5000)
+    with (
+        pytest.raises(BadInput, match=r"^One of the 2 processes .+ from outside \(signal 9\), .+\.$"),
+        gathered("cpu", 2, True, scarce) as team,
+    ):
+        team.fabric.barrier()
+        run = Run(Killed(), SEED, team=team)
+        assert run.least_free() == 1000
+        for _ in range(4):
+            run.step(1.0)
+    assert run.counters.steps == 2
+    assert not multiprocessing.active_children() and not torch.distributed.is_initialized()
 
 
 def test_seeds_of_processes_differ() -> None:

@@ -28,7 +28,7 @@ from photodouble.training.pair_cache import PairCache
 from photodouble.training.pairs import FEWEST, draw_pairs
 from photodouble.training.prior import EVERYBODY
 from photodouble.training.recipes import RECIPES, refine
-from photodouble.training.task import About, Began, Budget, Evaluated, Rewound, Stopped, Ticked
+from photodouble.training.task import About, Began, Budget, Divided, Evaluated, Rewound, Stopped, Ticked
 
 STAGE = "pretrain"
 MODELS = tuple(RECIPES)
@@ -136,7 +136,7 @@ def run(config: PretrainConfig) -> Iterator[Event]:
             yield _progress(event, budget)
         elif isinstance(event, Evaluated):
             yield Preview(STAGE, event.preview)
-        elif isinstance(event, Rewound):
+        elif isinstance(event, Rewound | Divided):
             yield Warned(STAGE, event.message)
         elif isinstance(event, Stopped):
             values |= {"images": event.images, "metrics": event.metrics, "stopped": event.message}
@@ -159,9 +159,9 @@ def find_sources(config: PretrainConfig) -> list[Source]:
         if not path.exists():
             raise BadInput(f"There is no file or folder {path}: check the name.")
         folder = next((place for place in (path, path / "faces") if (place / INDEX).is_file()), None)
-        owner = folder.resolve().parents[2] if folder else None
-        if folder and owner and (owner / MARKER).is_file() and folder.resolve().name == "faces":
-            project, known = Project(owner), folder.resolve().parent.name
+        project = _owner(folder) if folder else None
+        if folder and project:
+            known = folder.resolve().parent.name
             name = _unused(known, sources)
             require(project, known, date.today())
             if (person := bound(project, known)) is not None:
@@ -172,6 +172,13 @@ def find_sources(config: PretrainConfig) -> list[Source]:
         kept = _recorded(config, name, path)
         sources.append(Source(name, folder or kept.faces(name), None if folder else path, _consent(kept, name)))
     return sources
+
+
+def _owner(faces: Path) -> Project | None:
+    """The project of whose identities one has this face set."""
+    above = faces.resolve().parents
+    known = faces.resolve().name == "faces" and len(above) > 2 and (above[2] / MARKER).is_file()
+    return Project(above[2]) if known else None
 
 
 def split_people(faces: FaceSet) -> list[list[FaceSet]]:

@@ -158,11 +158,20 @@ def run(config: TrainConfig) -> Iterator[Event]:
     values |= {"coverage": report.values()}
     values |= {"init": about.start.get("from", NONE), "identities": about.identities}
     settings: dict[str, Any] = {"seed": config.seed, "device": device, "devices": config.devices}
+    before = model_json.load_meta(folder).data if known else {}
+    others = [name for name, row in data.items() if name in before and _other_faces(before[name], row)]
+    settings["anew"] = bool(others)
     for event in fit(task, folder, budget, about=about, start=start, further=judge, **settings):
         if isinstance(event, Began) and event.images:
             values["resumed"] = True
             done = f"{event.images} images and {event.seconds:.0f} s of training are done"
             yield Warned(STAGE, f"Continuing the training of {folder} from its last checkpoint: {done}.")
+            if others and budget.progress(event.images, event.seconds) < 1:
+                yield Warned(
+                    STAGE,
+                    f"The faces of {' and '.join(others)} are not those of before: the best weights so far are judged "
+                    "anew on the held-out ones of now, and older figures have no say in when training ends.",
+                )
         elif isinstance(event, Ticked):
             values["images_per_second"] = event.images_per_second
             yield _progress(event, budget)
@@ -221,6 +230,11 @@ def _fingerprint(faces: FaceSet) -> dict[str, Any]:
         "mark": str(faces.info.get("mark", "")),
         "likeness": [round(value, 4) for value in _likeness(faces).tolist()],
     }
+
+
+def _other_faces(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether two fingerprints are of different faces, as far as the older one tells."""
+    return any(key in before and before[key] != now[key] for key in ("faces", "mark"))
 
 
 def _likeness(faces: FaceSet) -> np.ndarray:

@@ -33,6 +33,7 @@ from photodouble.training.model_json import (
     STATE,
     WEIGHTS,
     Meta,
+    at_one_moment,
     damaged,
     digest_of_values,
     file_digest,
@@ -112,11 +113,14 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     Raises:
         BadInput: a file is missing, cut off or altered; the sentence names it.
     """
-    meta = load_meta(folder)
-    weights_file(folder, meta)
-    module = networks.create(meta.architecture, **meta.config)
-    load_weights(folder, meta, module, best=True)
-    return Model(module.to(device).eval(), meta)
+
+    def read(meta: Meta) -> Model:
+        weights_file(folder, meta)
+        module = networks.create(meta.architecture, **meta.config)
+        load_weights(folder, meta, module, best=True)
+        return Model(module.to(device).eval(), meta)
+
+    return at_one_moment(folder, read)
 
 
 def load_weights(folder: Path, meta: Meta, module: nn.Module, best: bool = False) -> None:

@@ -17,6 +17,7 @@ from torch import nn
 
 from photodouble.files import write_bytes
 from photodouble.training import model_json
+from photodouble.training.lock import held
 from photodouble.training.logs import Logs
 from photodouble.training.plateau import TAIL, Forecast, forecast
 from photodouble.training.run import Run, follow
@@ -70,6 +71,7 @@ def fit(
     patience: float | None = 0.5,
     start: Callable[[nn.Module], None] | None = None,
     further: Callable[[nn.Module], dict[str, float]] | None = None,
+    anew: bool = False,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[TrainingEvent]:
     """Train `task` until `budget` is used up, keeping the model in `folder`; a model that lies there is continued.
@@ -77,22 +79,25 @@ def fit(
     A budget by minutes ends early on a plateau: where the trend of the held-out score over the last `patience` part of
     the time trained says that all the rest of the budget would surely add less than half a hundredth (`plateau`), what
     is left of the learning rate's tail is run, at the pace of a whole one in a fifth of the time trained so far, and
-    that is the end. `patience=None` turns it off; a budget by images alone never ends early.
+    that is the end. `patience=None` turns it off; a budget by images alone never ends early. With another budget than
+    before all that is judged anew.
     `start` is called with the new network, before what lies in `folder` is loaded: it may fill in or freeze weights.
     `further` takes more held-out figures of the averaged network, half as often as the task and at the end; they stand
     among the task's own in metrics and history.
+    `anew`: the held-out faces are not those that the model in `folder` was judged on. Then its best weights are judged
+    once more, and what the scores before said of the end is forgotten.
     With more than one of the `devices` of this kind each has a process of its own and draws whole batches of its own,
     so that a step sees `devices` times the pictures; `task` and `start` are pickled on their way there. On a CPU that
     is of no use but to try it.
 
     Raises:
-        BadInput: what lies in `folder` does not load (it is left as it is), the disk refuses, or memory does not
-            suffice for the smallest part of a batch.
+        BadInput: what lies in `folder` does not load (it is left as it is) or is being trained already, the disk
+            refuses, or memory does not suffice for the smallest part of a batch.
     """
     folder = Path(folder)
     mixed = not hasattr(task, "speed")  # such a task says itself what is computed how
     others = follow, task, seed, start, folder
-    with gathered(device, devices, mixed, *others) as team:
+    with held(folder), gathered(device, devices, mixed, *others) as team:
         resumed = model_json.exists(folder)
         if devices > 1:
             team.fabric.barrier()  # the others, too, have looked whether there is a model
@@ -101,7 +106,7 @@ def fit(
             run.load(folder)
         about, pace = about or About(), pace or Pace()
         with contextlib.closing(Logs(folder, run.counters.images)) as logs:
-            yield from _train(run, folder, budget, about, pace, patience, further, clock, logs, resumed)
+            yield from _train(run, folder, budget, about, pace, patience, further, anew, clock, logs, resumed)
 
 
 def _train(
@@ -112,6 +117,7 @@ def _train(
     pace: Pace,
     patience: float | None,
     further: Callable[[nn.Module], dict[str, float]] | None,
+    anew: bool,
     clock: Callable[[], float],
     logs: Logs,
     resumed: bool,
@@ -130,16 +136,20 @@ def _train(
         saving.done(begin, seconds())
         return Saved(run.counters.images, saving.took)
 
+    changed = run.take_up(budget, anew)
     saving = Due(pace.save, pace.save_share, max(pace.save, LONGEST))
     judging, looking = (Due(every, pace.evaluate_share / 2) for every in (pace.evaluate, 2 * pace.evaluate))
     asked = run.counters.parts
-    memory = run.fit_memory() if budget.progress(run.counters.images, run.counters.seconds) < 1 else None
+    goes_on = budget.progress(run.counters.images, run.counters.seconds) < 1
+    memory = run.fit_memory() if goes_on else None
+    if anew and goes_on:
+        run.judge_best(folder)
     parts = run.counters.parts
     size = sum(p.numel() for p in run.module.parameters())
     yield Began(resumed, run.counters.images, run.counters.seconds, size, memory, parts)
     if parts > asked:
         yield _divided(parts, "by the estimate")
-    if not resumed:
+    if not resumed or (changed and goes_on):
         yield save()  # from here on there is a checkpoint to go back to
     saving.last = seconds()
     ticked, reason, left = seconds(), "", None
@@ -233,7 +243,7 @@ def look_ahead(run: Run, budget: Budget, patience: float | None) -> Forecast | N
         return None
     if counters.why and budget.progress(counters.images, counters.seconds) >= counters.tail:
         return None  # it is ending
-    rows = [(row["seconds"], row["score"]) for row in counters.history if "score" in row]
+    rows = [(row["seconds"], row["score"]) for row in counters.history[counters.since :] if "score" in row]
     if not rows:
         return None
     seconds, scores = np.array(rows, float).T

@@ -1,5 +1,6 @@
 """One more identity in a trained model: only its own decoder learns, so that everybody else is drawn as before."""
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from torch import nn
 from photodouble import networks
 from photodouble.errors import BadInput
 from photodouble.training import checkpoint, model_json
+from photodouble.training.lock import held
 from photodouble.training.model_json import Meta
 from photodouble.training.run import Run
 from photodouble.training.task import About, Task
@@ -62,7 +64,9 @@ class Growth:
     def begin(self, task: Task, about: About, seed: int, device: torch.device | str) -> "Growth":
         """Put the larger model, whose new decoders have learned nothing yet, in the place of the one that is there."""
         if not self.begun:
-            Run(task, seed, torch.device(device), self.start).save(self.folder, about)
+            own = copy.copy(task)  # a run's critic is in the way where the task is pickled for several processes
+            with held(self.folder):
+                Run(own, seed, torch.device(device), self.start).save(self.folder, about)
         return replace(self, meta=model_json.load_meta(self.folder), begun=True)
 
 

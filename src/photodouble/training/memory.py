@@ -82,7 +82,8 @@ def activation_bytes(
     task = copy.copy(task)  # what `build` makes beside the network is to stay as it is
     try:
         device = next(iter(batch.values())).device
-        with torch.random.fork_rng(), FakeTensorMode() as mode:
+        kept_random = torch.random.fork_rng([device] if device.type == "cuda" else [], device_type="cuda")
+        with kept_random, FakeTensorMode() as mode:
             with device:
                 module = task.build()
             shapes: dict[str, torch.Tensor] = {key: mode.from_tensor(value) for key, value in batch.items()}

@@ -5,12 +5,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from photodouble.errors import BadInput
 
+T = TypeVar("T")
 FORMAT = 1
 DESCRIPTION = "model.json"
 WEIGHTS = "weights"
@@ -97,11 +99,30 @@ def check(folder: Path) -> Meta:
     Raises:
         BadInput: a file is missing, cut off or altered; the sentence names it.
     """
+
+    def look(meta: Meta) -> Meta:
+        for name, digest in meta.files().items():
+            if digest:
+                find(Path(folder), name, digest)
+        return meta
+
+    return at_one_moment(folder, look)
+
+
+def at_one_moment(folder: Path, read: Callable[[Meta], T]) -> T:
+    """What `read` says of the model's files, given what model.json means; again if a save came in between.
+
+    Files are looked for after model.json was read, and a training may save meanwhile: then they are not what it meant,
+    or have other names.
+    """
     meta = load_meta(folder)
-    for name, digest in meta.files().items():
-        if digest:
-            find(Path(folder), name, digest)
-    return meta
+    try:
+        found = read(meta)
+        if load_meta(folder) == meta:
+            return found
+    except (BadInput, FileNotFoundError):
+        pass
+    return read(load_meta(folder))
 
 
 def weights_file(folder: Path, meta: Meta, best: bool = False) -> Path:

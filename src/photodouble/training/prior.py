@@ -97,7 +97,11 @@ def load_prior(init: str | None, architecture: str) -> Prior | None:
         )
     with torch.device("meta"):
         _check_settings(str(folder), meta, networks.create(architecture))
-    weights = load_file(model_json.weights_file(folder, meta, best=True))
+
+    def read(meta: Meta) -> tuple[Meta, dict[str, torch.Tensor]]:
+        return meta, load_file(model_json.weights_file(folder, meta, best=True))
+
+    meta, weights = model_json.at_one_moment(folder, read)
     return Prior(meta, weights, BUNDLED if bundled else str(folder))
 
 

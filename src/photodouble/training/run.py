@@ -33,13 +33,13 @@ from photodouble.training.state import (
     seeded,
     update_average,
 )
-from photodouble.training.task import About, Average, Task
+from photodouble.training.task import About, Average, Budget, Task
 from photodouble.training.team import Order, Team, alone
 
 
 @dataclass
 class Counters:
-    """Where a run stands; saved with every checkpoint. `tail` and `end` are in parts of the budget."""
+    """Where a run stands; saved with every checkpoint. `tail` and `end` are in parts of `budget`, the values of one."""
 
     images: int = 0
     steps: int = 0
@@ -47,9 +47,12 @@ class Counters:
     rate: float = 1.0  # factor on all learning rates; halved at each rewind
     rewinds: int = 0
     parts: int = 1  # that a step is taken in, one after the other, where memory is short
+    least: int = 1  # of them, since memory ran out with fewer
     tail: float = 1.0
     end: float = 1.0
     why: str = ""  # training is to end before its budget does
+    budget: dict[str, Any] = field(default_factory=dict)
+    since: int = 0  # row of the history: those before were judged on other faces
     metrics: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -87,8 +90,7 @@ class Run:
         """
         self.team = team or alone(device)
         self.device = self.team.device
-        with torch.random.fork_rng():  # the caller's random numbers stay as they are
-            torch.manual_seed(seed)
+        with seeded(seed, self.device):  # the caller's random numbers stay as they are
             module = task.build()
         if start is not None:
             start(module)
@@ -178,7 +180,7 @@ class Run:
                 f"The memory of {self.device} does not suffice to train on {size} pictures at once: "
                 "close other programs, or train a smaller model."
             )
-        self.counters.parts = parts
+        self.counters.parts = self.counters.least = parts
 
     def fit_memory(self) -> int | None:
         """Divide steps as far as memory asks for, before the first one; returns the bytes that one is to take.
@@ -189,7 +191,7 @@ class Run:
             BadInput: the network alone does not fit.
         """
         batch = self.task.batch(torch.Generator(self.device).manual_seed(0), self.device)
-        kept, free = activation_bytes(self.task, batch, self.team.fabric.autocast()), free_memory(self.device)
+        kept, free = activation_bytes(self.task, batch, self.team.fabric.autocast()), self.least_free()
         if kept is None:
             return None
         kept = round(BACKWARD * kept)
@@ -206,6 +208,35 @@ class Run:
         parts = fitting_parts(self.task, fixed - held, kept, free)
         self.counters.parts = max(self.counters.parts, parts)
         return fixed + kept // self.counters.parts
+
+    def least_free(self) -> int | None:
+        """Bytes that are free on the device of the process that has the fewest; None where one cannot tell."""
+        self.team.tell(Order.MEMORY)
+        free = free_memory(self.device)
+        least = min(int(found) for found in self.team.gather(torch.tensor(-1 if free is None else free)))
+        return None if least < 0 else least
+
+    def take_up(self, budget: Budget, anew: bool) -> bool:
+        """Train for this budget; returns whether it is another one than before, so that no end ahead of it is known.
+
+        `anew`: the same holds since the held-out faces are others.
+        """
+        counters, known = self.counters, vars(budget)
+        if counters.budget == known and not anew:
+            return False
+        counters.budget, counters.tail, counters.end, counters.why = dict(known), self.task.schedule.tail, 1.0, ""
+        counters.since = len(counters.history) if anew else counters.since
+        return True
+
+    @torch.no_grad()
+    def judge_best(self, folder: Path) -> None:
+        """Take the figures of the best weights, which lie in `folder`, on the held-out faces as they are now."""
+        if not self.best:
+            return
+        module = copy.deepcopy(self.average)
+        checkpoint.load_weights(folder, model_json.load_meta(folder), module, best=True)
+        metrics = self.task.evaluate(module.eval())
+        self.best = self.best | {"metrics": metrics, "score": float(self.task.score(metrics))}
 
     def read(self) -> dict[str, float]:
         """Mean losses since the last reading, of all processes. Waits for the device."""
@@ -302,6 +333,9 @@ class Run:
             restore_optimizer(self.optimizer, state)
             known = {entry.name for entry in fields(Counters)}
             self.counters = Counters(**{k: v for k, v in state.values["counters"].items() if k in known})
+            # only where memory ran out do parts stay, and on a CPU alone: there the same bytes are to come of it
+            self.counters.least = self.counters.least if self.device.type == "cpu" else 1
+            self.counters.parts = self.counters.least
             self._restore_generator(state)
         except (KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
             raise BadInput(
@@ -319,14 +353,16 @@ class Run:
             self.generator.set_state(known)
         else:
             self.generator.manual_seed(seed_of(self.seed, rank, self.counters.images))
-            self.counters.parts = 1
+            self.counters.parts = self.counters.least = 1
 
     def rewind(self, folder: Path) -> None:
         """Go back to the checkpoint at half the learning rate; the generator goes on, so that other batches come."""
         self.team.tell(Order.REWIND)
         random, rewinds, rate = self.generator.get_state(), self.counters.rewinds + 1, self.counters.rate / 2
+        parts, least = self.counters.parts, self.counters.least
         self.load(folder)
         self.generator.set_state(random)
+        self.counters.parts, self.counters.least = parts, least
         self.counters.rewinds, self.counters.rate = rewinds, rate
 
 
@@ -348,5 +384,7 @@ def follow(team: Team, task: Task, seed: int, start: Callable[[nn.Module], None]
             run.save(folder, About())
         elif order == Order.REWIND:
             run.rewind(folder)
+        elif order == Order.MEMORY:
+            run.least_free()
         else:
             return

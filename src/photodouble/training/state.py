@@ -52,14 +52,25 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, torch.Te
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
-    """Fill in the moments, each in the memory layout of its parameter (the fused kernels rely on that)."""
+    """Fill in the moments, each in the memory layout of its parameter (the fused kernels rely on that).
+
+    The count of steps, which is one number, lies where the kernels want it: with its parameter for fused and capturable
+    ones, on the CPU for others (as in PyTorch's own `Optimizer.load_state_dict`).
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    fused = [
+        bool(group.get("fused") or group.get("capturable")) for group in optimizer.param_groups for _ in group["params"]
+    ]
     optimizer.state.clear()
     for key, value in state.under("optimizer/").items():
         index, name = key.split("/")
         parameter = parameters[int(index)]
-        like = torch.empty_like(parameter, dtype=value.dtype) if value.shape == parameter.shape else None
-        optimizer.state[parameter][name] = like.copy_(value) if like is not None else value.clone()
+        if name != "step" and value.shape == parameter.shape:
+            restored = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        else:
+            stays = name == "step" and not fused[int(index)]
+            restored = value.to(value.device if stays else parameter.device, copy=True)
+        optimizer.state[parameter][name] = restored
     for key, number in state.values["optimizer"].items():
         index, name = key.split("/")
         optimizer.state[parameters[int(index)]][name] = number

@@ -3,13 +3,16 @@
 The first process, the leader, is the caller's own: it keeps time, judges, writes and speaks. The others do what it
 says: before each thing that all must do together it sends an order, over a connection between the processes' CPUs, so
 that no device waits for another except to exchange gradients. Hence nobody can disagree about when to stop or which
-rate to use.
+rate to use. An order is heard once all processes are there, so all have come through what was ordered before it: one
+that failed is noticed there, and at most one step's exchange of gradients was begun without it.
 """
 
 import contextlib
 import logging
 import signal
+import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,9 +28,13 @@ from lightning_fabric.plugins.environments import ClusterEnvironment
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 from torch.multiprocessing import ProcessContext
 
+from photodouble.errors import BadInput
+from photodouble.files import write_bytes
+
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no news of precision and processes in a terminal
 
-MEETING, FAILED = "meeting", "failed"
+MEETING, FAILED, REFUSED = "meeting", "failed", "refused"
+SOON = 5.0  # seconds: so long it takes at most until a process that failed is gone
 PATIENCE = timedelta(days=1)
 """How long the others wait for an order: a leader that is gone is noticed at once, a slow one may take its time."""
 
@@ -39,7 +46,8 @@ class Order(IntEnum):
     READ = 1
     SAVE = 2
     REWIND = 3
-    STOP = 4
+    MEMORY = 4
+    STOP = 5
 
 
 @dataclass
@@ -62,15 +70,17 @@ class Team:
         return self.fabric.device
 
     def tell(self, order: Order, *values: float) -> None:
-        """Send an order with at most three numbers; nothing happens in any process but the leader of several."""
+        """Send an order with at most three numbers; nothing happens in any process but the leader of several.
+
+        Raises:
+            RuntimeError: another process is gone.
+        """
         if self.size > 1 and self.leads:
-            line = torch.tensor([float(order), *values, *[0.0] * (3 - len(values))], dtype=torch.float64)
-            dist.broadcast(line, 0, group=self.channel)
+            self.gather(torch.tensor([float(order), *values, *[0.0] * (3 - len(values))], dtype=torch.float64))
 
     def hear(self) -> tuple[Order, list[float]]:
         """Wait for the leader's next order and its numbers."""
-        line = torch.zeros(4, dtype=torch.float64)
-        dist.broadcast(line, 0, group=self.channel)
+        line = self.gather(torch.zeros(4, dtype=torch.float64))[0]
         return Order(int(line[0])), line[1:].tolist()
 
     def mean(self, values: torch.Tensor) -> torch.Tensor:
@@ -117,6 +127,7 @@ def gathered(
     `args` are pickled on their way (within this machine's memory only); tensors in them are shared, not copied.
 
     Raises:
+        BadInput: another process met bad input (its memory did not suffice, say), or was ended from outside.
         RuntimeError: another process failed, with its traceback.
     """
     if size == 1:
@@ -143,16 +154,38 @@ def gathered(
                 raise
             _end(team, others)
         except RuntimeError as error:  # maybe no more than that another process is gone
-            failed = folder / FAILED
-            if failed.exists():
-                raise RuntimeError(f"One of the {size} processes failed. {failed.read_text()}") from error
-            raise
+            cause = _cause(folder, others)
+            if cause is None:
+                raise
+            raise cause from error
         finally:
             for process in others.processes:
                 process.terminate()  # nobody waits for anything of those that are still there
                 process.join()
-            if dist.is_initialized():
+            if dist.is_initialized() and kind == "cuda":  # an exchange with one that is gone may be under way
+                dist.distributed_c10d._abort_process_group()
+            elif dist.is_initialized():
                 dist.destroy_process_group()
+
+
+def _cause(folder: Path, others: ProcessContext) -> Exception | None:
+    """Why another process is gone; None if none is."""
+    limit = time.monotonic() + SOON
+    for process in others.processes:
+        process.join(max(0.0, limit - time.monotonic()))
+    size = len(others.processes) + 1
+    refused, failed = folder / REFUSED, folder / FAILED
+    signals = {-process.exitcode for process in others.processes if process.exitcode and process.exitcode < 0}
+    if refused.exists():
+        return BadInput(refused.read_text(encoding="utf-8"))
+    if signal.SIGKILL in signals or (signals and not failed.exists()):  # else others failed because of that
+        return BadInput(
+            f"One of the {size} processes that trained together was ended from outside (signal {max(signals)}), as "
+            "happens where memory runs out: close other programs, or give a smaller --devices."
+        )
+    if failed.exists():
+        return RuntimeError(f"One of the {size} processes failed. {failed.read_text(encoding='utf-8')}")
+    return None
 
 
 def _end(team: Team, others: ProcessContext) -> None:
@@ -194,8 +227,12 @@ def _follow(
     torch.set_num_threads(threads)
     try:
         work(_join(kind, index + 1, size, mixed, (folder / MEETING).as_uri()), *args)
+    except BadInput as error:
+        write_bytes(folder / REFUSED, str(error).encode())  # before the leader sees that this process is gone
+        sys.exit(1)
     except Exception:
-        (folder / FAILED).write_text(traceback.format_exc())  # before the leader sees that this process is gone
+        if not (folder / FAILED).exists():  # others fail, too, because the first one did
+            write_bytes(folder / FAILED, traceback.format_exc().encode())
         raise
     dist.destroy_process_group()
 
