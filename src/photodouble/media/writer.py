@@ -24,7 +24,7 @@ from photodouble.media.planes import from_rgb
 from photodouble.media.sequence import output_names
 from photodouble.media.streams import OtherStreams, tags
 from photodouble.media.video import opened, picture_stream
-from photodouble.media.viewing import needs_view, to_screen_light
+from photodouble.media.viewing import to_screen_light
 
 
 class ClipWriter:
@@ -230,10 +230,10 @@ def decodable(packets: list[Packet]) -> list[Packet]:
 def encodable(frame: Frame, format: str, colour: Colour) -> av.VideoFrame:
     """A frame in RGB as an encoder takes it: of FFmpeg's pixel format `format`, tagged with `colour`; without a time.
 
-    Float pictures that are not made for a screen are seen as one shows them.
+    Float pictures, be they light or made for a screen already, are seen as one shows them.
     """
     image = frame.image
-    if image.dtype == np.float32 and needs_view(frame.colour):
+    if image.dtype == np.float32:
         image = to_screen_light(image, frame.colour)
     return from_rgb(image, format, colour, frame.alpha)
 
