@@ -116,6 +116,20 @@ def test_floats_made_for_a_screen_get_no_curve(tmp_path, transfer) -> None:
     assert np.array_equal(to_rgb(picture, colour, eight_bit=True)[5, :5, 0], seen)
 
 
+def test_a_film_of_light_says_that_it_is_made_for_a_screen(tmp_path) -> None:
+    spec = oiio.ImageSpec(16, 16, 3, "float")
+    with contextlib.closing(oiio.ImageOutput.create(str(tmp_path / "a.exr"))) as out:
+        out.open(str(tmp_path / "a.exr"), spec)
+        out.write_image(np.full((16, 16, 3), 0.3, np.float32))
+    plate = open_clip(tmp_path / "a.exr", space=Space("lin_rec2020"))
+    with ClipWriter(tmp_path / "b.mp4", plate) as writer:
+        writer.write(next(plate.frames()))
+    film = open_clip(tmp_path / "b.mp4")
+    assert (film.colour.primaries, film.colour.transfer) == (1, SRGB)
+    one, other = (next(clip.frames(dtype=np.uint8)).image for clip in (plate, film))
+    assert np.abs(one.astype(int) - other).max() <= 2
+
+
 def test_a_pq_video_is_seen_by_its_light(tmp_path) -> None:
     """Reference white (203 cd/m2) is light grey and not the mid grey of its code value."""
     code = round(64 + 876 * 0.580689)

@@ -23,15 +23,13 @@ from photodouble.faces.chunk import ahead
 from photodouble.generators import Drawn, Generator, PlateFace
 from photodouble.media import CODECS, Clip, Frame
 from photodouble.media.codecs import pixel_format
-from photodouble.media.colour import FULL, RGB_MATRIX, coding
 from photodouble.media.frame import Colour
 from photodouble.media.matte import matte_code
 from photodouble.media.picture_files import Layers
-from photodouble.media.planes import PLANAR
 from photodouble.media.stored import Stored, luma_plane
 from photodouble.media.video import stored_frames
 from photodouble.media.viewing import eight_bit, whole_face
-from photodouble.media.writer import encodable
+from photodouble.media.writer import encodable, output_colour
 from photodouble.provenance import Label, embed, embed_luma, label_region, labelled
 from photodouble.retarget.fade import Fade
 from photodouble.stages.convert_plan import Plan
@@ -347,7 +345,4 @@ def _bare(source: Stored) -> Frame:
 
 def tags(drawing: Drawing) -> Colour:
     """What encoded frames are tagged with."""
-    clip, format = drawing.clip, drawing.format or ""
-    if not PLANAR.match(format):
-        return replace(clip.colour, matrix=RGB_MATRIX, range=FULL)
-    return coding(clip.colour, clip.width, clip.height)
+    return output_colour(drawing.clip, drawing.format or "")
