@@ -163,6 +163,8 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         hands=plan.files.hands,
         covers=plan.files.covers,
         source=str(clip.path),
+        colour_space=config.space.name,
+        ocio=config.space.config,
         label_box=label_region(label, clip.width, clip.height) if label else None,
         watermark=ready.watermark,
         settings=told(config),

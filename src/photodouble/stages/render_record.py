@@ -7,6 +7,7 @@ from typing import Any
 
 from photodouble.errors import BadInput
 from photodouble.files import write_json
+from photodouble.media import Space
 from photodouble.project import Project
 
 RECORD = "render.json"
@@ -24,6 +25,7 @@ class RenderRecord:
         person: number of the replaced person among the plate's; None: the best face of each frame.
         hands: the hands in front of the plate's face, `faces.occlusion.Hands`; None: they were not looked for.
         covers: what else covers it, `faces.occlusion_cover.Covers`; None: it was not looked for.
+        colour_space, ocio: what was said of the plate's colours, see `media.Space`; "" and None: nothing.
         source: name of the plate in `faces`; None: that set holds nothing else.
         model, codec: names.
         label_box: x0, y0, x1, y1 of the visible label, None where there is none.
@@ -49,6 +51,8 @@ class RenderRecord:
     covers: Path | None = None
     person: int | None = None
     source: str | None = None
+    colour_space: str = ""
+    ocio: Path | None = None
     label_box: tuple[int, int, int, int] | None = None
     watermark: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +62,11 @@ class RenderRecord:
     seconds: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def space(self) -> Space:
+        """What was said of the plate's colours."""
+        return Space(self.colour_space, self.ocio)
 
     def save(self, project: Project) -> Path:
         """Write `render.json` atomically into the project's folder for this render, which is made if need be."""
@@ -91,7 +100,7 @@ class RenderRecord:
             values = {key: values[key] for key in values if key in {item.name for item in fields(RenderRecord)}}
             for key in ("plate", "output", "faces"):
                 values[key] = Path(values[key])
-            for key in ("matte", "hands", "covers"):
+            for key in ("matte", "hands", "covers", "ocio"):
                 values[key] = Path(values[key]) if values.get(key) else None
             values["label_box"] = tuple(values["label_box"]) if values.get("label_box") else None
             return RenderRecord(**values)
