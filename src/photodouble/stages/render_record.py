@@ -8,9 +8,15 @@ from typing import Any
 from photodouble.errors import BadInput
 from photodouble.files import write_json
 from photodouble.media import Space
+from photodouble.media.sequence import output_names
 from photodouble.project import Project
 
 RECORD = "render.json"
+
+
+def place(output: Path) -> Path:
+    """What a render is known by: the folder of the pictures that a pattern stands for, else the output itself."""
+    return output_names(Path(output))[0]
 
 
 @dataclass

@@ -16,11 +16,10 @@ from photodouble.faces import FaceSet
 from photodouble.faces.occlusion import Hands
 from photodouble.faces.occlusion_cover import Covers
 from photodouble.media import CODECS
-from photodouble.media.sequence import output_names
 from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
 from photodouble.stages.events import Event, Progress, Result, Started
-from photodouble.stages.render_record import RenderRecord
+from photodouble.stages.render_record import RenderRecord, place
 from photodouble.training import model_json
 from photodouble.training.model_json import WORST
 
@@ -56,8 +55,7 @@ def run(config: ReportConfig) -> Iterator[Event]:
     """
     began = time.monotonic()
     project = open_project(config.project)
-    # A render is known by the folder of its pictures.
-    outputs = [output_names(output)[0] for output in (config.output, *config.others)]
+    outputs = [place(output) for output in (config.output, *config.others)]
     records = [RenderRecord.load(project, output) for output in outputs]
     yield Started(STAGE, {"renders": len(records), "frames": sum(record.frames for record in records)})
     versions = []
