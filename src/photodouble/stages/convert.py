@@ -49,7 +49,7 @@ from photodouble.stages.events import Event, Progress, Result, Started, Warned
 from photodouble.stages.labels import field_left_out
 from photodouble.stages.render_record import RenderRecord
 
-VERSION = 8
+VERSION = 9
 """Of what frames look like and how chunks are written: another one makes old chunks useless."""
 
 
