@@ -298,6 +298,9 @@ def test_the_stage_says_what_is_missing(rendered, swap, tmp_path):
         list(report.run(report.ReportConfig(tmp_path / "unknown.mp4", rendered.root)))
     with pytest.raises(BadInput, match="not a photodouble project"):
         list(report.run(report.ReportConfig(swap[0], tmp_path)))
+    (tmp_path / "moved").mkdir()
+    with pytest.raises(BadInput, match=r"knows no render .*moved/swap.mkv, but one at .*swap.mkv: if it was moved"):
+        list(report.run(report.ReportConfig(tmp_path / "moved" / "swap.mkv", rendered.root)))
     path = rendered.render(swap[0]) / "render.json"
     path.write_text('{"plate": 3}')
     with pytest.raises(BadInput, match="damaged"):

@@ -302,10 +302,17 @@ def test_a_killed_render_leaves_nothing_under_its_name(tmp_path, ready, plate):
 
 
 def test_a_fault_while_rendering_leaves_nothing_under_its_name(tmp_path, ready, plate):
+    """Meanwhile nobody else renders it."""
     output = tmp_path / "out.mp4"
-    steps = run(ConvertConfig(ready.root, plate, "double", "ada", output))
+    config = ConvertConfig(ready.root, plate, "double", "ada", output)
+    steps = run(config)
     for event in steps:
         if isinstance(event, Progress) and not event.text:
+            there = sorted(ready.render(output).rglob("*"))
+            with pytest.raises(BadInput, match=r"Another process is rendering .*out\.mp4") as caught:
+                list(run(config))
+            assert one_sentence(caught.value)
+            assert set(there) <= set(ready.render(output).rglob("*"))
             with pytest.raises(RuntimeError):
                 steps.throw(RuntimeError("stop"))
             break

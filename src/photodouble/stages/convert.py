@@ -42,6 +42,7 @@ from photodouble.stages.convert_chunks import Folder, make
 from photodouble.stages.convert_disk import check_space
 from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_for
 from photodouble.stages.convert_jobs import Work, shared
+from photodouble.stages.convert_lock import alone
 from photodouble.stages.convert_plan import Plan, make_plan, sources
 from photodouble.stages.convert_ready import ConvertConfig, Ready, check_output, mark, prepare, told
 from photodouble.stages.convert_survey import STAGE
@@ -64,19 +65,28 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     Raises:
         Refused: consent is missing, or policy refuses the plate.
         BadInput: the plate, the faces or the model cannot be read, the output cannot be written, or does not fit on
-            the disk.
+            the disk, or another process renders it at this moment.
     """
     began = time.monotonic()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
     config, names, matte_names = _parted(config)
     ready = yield from prepare(config)
-    project, records, clip = ready.project, ready.records, ready.clip
+    clip = ready.clip
     single = names is None and _single(config.output)
     if not CODECS[codec].encoder and not single:
         check_folder(config.output, clip, codec, names)
     if single and clip.kind == "video":
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
+    with alone(ready.project.render(config.output), config.output):
+        yield from _render(config, ready, codec, names, matte_names, began)
+
+
+def _render(
+    config: ConvertConfig, ready: Ready, codec: str, names: Path | None, matte_names: Path | None, began: float
+) -> Iterator[Event]:
+    """The part of `run` after everything that can be refused at once; `names`, `matte_names`: see `_parted`."""
+    project, records, clip = ready.project, ready.records, ready.clip
     plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip, config.covers)
     if ready.ranges is not None and not any(
         frame in part for frame in plan.shot.frame.tolist() for part in ready.ranges
@@ -86,7 +96,6 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     if sentence := field_left_out(config.label, config.output, codec):
         yield Warned(STAGE, sentence)
     home = project.render(config.output)
-    make_folder(home)
     work = Work(
         project.root, config.plate, config.target, config.model, plan.files, config.settings, codec,
         ready.watermark, label, ready.ranges, home / f"chunks-{_mark(config, codec, ready, plan, label, names)}",

@@ -1,6 +1,7 @@
 """How a render was made: `render.json` in its render folder, from which the report is made again."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from photodouble.errors import BadInput
 from photodouble.files import write_json
 from photodouble.media import Space
 from photodouble.media.sequence import output_names
-from photodouble.project import Project
+from photodouble.project import Project, located
 
 RECORD = "render.json"
 
@@ -93,10 +94,15 @@ class RenderRecord:
         """Read the record of the render `output`.
 
         Raises:
-            BadInput: the project did not make it, or the record is damaged.
+            BadInput: the project did not make it, or made it under another path, or the record is damaged.
         """
         path = project.render(output) / RECORD
         if not path.is_file():
+            if elsewhere := _elsewhere(project, output):
+                raise BadInput(
+                    f"The project {project.root} knows no render {output}, but one at {elsewhere}: if it was moved, "
+                    "move it back, or convert the plate again."
+                )
             raise BadInput(
                 f"Nothing is known about {output} in the project {project.root}: give --project the folder in which it "
                 "was converted, or convert it again."
@@ -109,6 +115,23 @@ class RenderRecord:
             for key in ("matte", "hands", "covers", "ocio"):
                 values[key] = Path(values[key]) if values.get(key) else None
             values["label_box"] = tuple(values["label_box"]) if values.get("label_box") else None
-            return RenderRecord(**values)
+            record = RenderRecord(**values)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadInput(f"{path} is damaged: convert the plate again.") from error
+        if located(record.output) != located(output):
+            raise BadInput(f"{path} is of another render, {record.output}: convert the plate again.")
+        return record
+
+
+def _elsewhere(project: Project, output: Path) -> str:
+    """The path of another render with the output's name; "" if there is none."""
+    home = project.render(output)
+    named = re.compile(re.escape(Path(output).name) + "-[0-9a-f]{8}$")
+    for folder in sorted(home.parent.iterdir()) if home.parent.is_dir() else []:
+        if not named.match(folder.name):
+            continue
+        try:
+            return str(json.loads((folder / RECORD).read_text())["output"])
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # it was never finished
+    return ""
