@@ -27,6 +27,7 @@ from photodouble.provenance import (
 )
 from photodouble.stages import extract
 from photodouble.stages.convert import ConvertConfig, run
+from photodouble.stages.convert_lock import lock
 from photodouble.stages.events import Progress, Result, Started, Warned
 from photodouble.stages.render_record import RenderRecord
 
@@ -318,6 +319,16 @@ def test_a_fault_while_rendering_leaves_nothing_under_its_name(tmp_path, ready, 
             break
     assert list(tmp_path.iterdir()) == []
     assert not [item for item in ready.render(output).iterdir() if "unsigned" in item.name]
+
+
+def test_what_another_process_finds_out_about_the_plate_is_waited_for(tmp_path, ready, plate):
+    steps = run(ConvertConfig(ready.root, plate, "double", "ada", tmp_path / "out.mp4"))
+    with lock(ready.plate(plate)) as taken:
+        assert taken()
+        event = next(step for step in steps if isinstance(step, Warned))
+        assert event.message == f"Another process is looking at {plate} at this moment: waiting for it."
+    assert isinstance(next(steps), Progress | Started)
+    steps.close()
 
 
 def test_a_chinese_label_stands_on_the_frames_and_in_the_metadata(tmp_path, ready, plate):

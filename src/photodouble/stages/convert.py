@@ -42,8 +42,8 @@ from photodouble.stages.convert_chunks import Folder, make
 from photodouble.stages.convert_disk import check_space
 from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_for
 from photodouble.stages.convert_jobs import Work, shared
-from photodouble.stages.convert_lock import alone
-from photodouble.stages.convert_plan import Plan, make_plan, sources
+from photodouble.stages.convert_lock import alone, lock
+from photodouble.stages.convert_plan import Plan, make_plan, plate_folder, sources
 from photodouble.stages.convert_ready import ConvertConfig, Ready, check_output, mark, prepare, told
 from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
@@ -87,7 +87,13 @@ def _render(
 ) -> Iterator[Event]:
     """The part of `run` after everything that can be refused at once; `names`, `matte_names`: see `_parted`."""
     project, records, clip = ready.project, ready.records, ready.clip
-    plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip, config.covers)
+    source, target = config.source, config.target
+    with lock(plate_folder(project, clip)) as taken:
+        if not taken():
+            yield Warned(STAGE, f"Another process is looking at {config.plate} at this moment: waiting for it.")
+            while not taken():
+                time.sleep(0.2)
+        plan = yield from make_plan(project, config.plate, source, target, ready.wanted, clip, config.covers)
     if ready.ranges is not None and not any(
         frame in part for frame in plan.shot.frame.tolist() for part in ready.ranges
     ):

@@ -1,8 +1,8 @@
-"""One process at a time on a render: two with one output would remove each other's chunks."""
+"""One process at a time on a render, and on what is known of a plate: two would remove each other's chunks."""
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +22,22 @@ def alone(folder: Path, output: Path) -> Iterator[None]:
     Raises:
         BadInput: another process renders it, or the folder cannot be written to.
     """
+    with lock(folder) as taken:
+        if not taken():
+            raise BadInput(
+                f"Another process is rendering {output} at this moment: wait until it has ended, or choose another "
+                "name for the output."
+            )
+        yield
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[Callable[[], bool]]:
+    """A folder's lock, which is made if need be: what is yielded tries to take it, and says whether it has it.
+
+    Raises:
+        BadInput: the folder cannot be written to.
+    """
     make_folder(folder)
     # The file stays: a process that removed it could remove one that the next process holds already.
     try:
@@ -29,12 +45,7 @@ def alone(folder: Path, output: Path) -> Iterator[None]:
     except OSError as error:
         raise explain(error, folder / LOCK) from error
     with file:
-        if not _locked(file):
-            raise BadInput(
-                f"Another process is rendering {output} at this moment: wait until it has ended, or choose another "
-                "name for the output."
-            )
-        yield
+        yield lambda: _locked(file)
 
 
 def _locked(file: IO[str]) -> bool:
