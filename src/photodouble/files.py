@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -87,6 +87,41 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain(error, folder) from error
+
+
+@contextlib.contextmanager
+def lock(folder: Path) -> Iterator[Callable[[bool], bool]]:
+    """A folder's lock; nothing is written into the folder.
+
+    What is yielded tries to take the lock (True: it waits for it) and says whether it has it. The system gives it back
+    when the block or the process ends, however it ends. Windows, and disks that know no locks, have none.
+
+    Raises:
+        BadInput: the folder cannot be read.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY) if sys.platform != "win32" else -1
+    except OSError as error:
+        raise explain(error, folder) from error
+    try:
+        yield lambda wait: _taken(descriptor, wait)
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _taken(descriptor: int, wait: bool) -> bool:
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # some network disks refuse every lock
+    return True
 
 
 def remove(path: Path) -> None:

@@ -33,13 +33,25 @@ class Project:
         return self.root / "models" / name
 
     def render(self, output: Path) -> Path:
-        """Folder of what is known about the render `output`: render.json, matte.mkv, chunks, report data."""
-        return self.root / "renders" / Path(output).name
+        """Folder of what is known about the render `output`: render.json, matte.mkv, chunks, report data.
+
+        Outputs of one name in two folders are two renders.
+        """
+        return self.root / "renders" / f"{Path(output).name}-{_digest(located(output))}"
 
     def plate(self, path: Path) -> Path:
         """Folder of what is known about a plate, for all renders of it: its faces, the planned shot, the hands."""
-        whole = str(Path(path).absolute())
-        return self.root / "plates" / f"{Path(path).name}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+        return self.root / "plates" / f"{Path(path).name}-{_digest(Path(path).absolute())}"
+
+
+def located(path: Path) -> Path:
+    """Where a file lies, by whatever way its folder was named; a link that stands under its own name stays one."""
+    whole = Path(path).absolute()
+    return whole.parent.resolve() / whole.name
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:8]
 
 
 def init_project(root: Path) -> Project:

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photodouble.cli.options import repeat_option
+from photodouble.cli.options import beside, repeat_option
 
 VALUED = {"--to", "--output", "-o", "--model"}
 
@@ -41,3 +43,8 @@ def test_no_word_is_lost_or_moved(words):
     kept = iter(result)
     assert all(word in kept for word in words)
     assert len(result) - len(words) == result.count("--to") - words.count("--to")
+
+
+def test_a_swap_into_numbered_pictures_keeps_its_project_beside_their_folder() -> None:
+    assert beside(Path("a/comp/shot.####.exr")) == beside(Path("a/comp")) == Path("a/comp.photodouble")
+    assert beside(Path("a/shot.mov")) == Path("a/shot.photodouble")

@@ -23,7 +23,7 @@ from photodouble.faces import (
     invert,
     outline_matte,
 )
-from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, open_clip, read_picture
+from photodouble.media import Clip, ClipWriter, Frame, MatteWriter, Space, open_clip, read_picture, write_picture
 from photodouble.stages import report
 from photodouble.stages.events import Progress, Result
 from photodouble.stages.render_record import RenderRecord
@@ -268,11 +268,39 @@ def test_figures_older_than_the_output_are_measured_again(rendered, swap, crude)
     swap[0].with_name("swap.report.html").unlink()
 
 
+@pytest.mark.parametrize("kind", ["exr", "dpx"])
+def test_a_log_plate_is_measured_in_its_colour_space(rendered, swap, small_plate, tmp_path, kind):
+    """Untouched, it has not changed, whatever its pictures became; the report is asked for by the output's pattern."""
+    (tmp_path / "log").mkdir()
+    for frame in open_clip(small_plate).frames(0, 2, dtype=np.uint8):
+        code = (frame.image.astype(np.float32) * (0.5 / 255) + 0.1) * 65535
+        write_picture(tmp_path / "log" / f"a.{1001 + frame.index}.dpx", np.rint(code).astype(np.uint16))
+    space, pattern = Space("ARRI LogC4"), tmp_path / "comp" / f"shot.####.{kind}"
+    plate = open_clip(tmp_path / "log", space=space)
+    with ClipWriter(pattern, plate) as writer, MatteWriter(tmp_path / "matte.mkv", plate) as mattes:
+        for frame in plate.frames():
+            writer.write(frame)
+            mattes.write(np.zeros((plate.height, plate.width), np.float32), frame)
+    old = RenderRecord.load(rendered, swap[0])
+    record = replace(
+        old, plate=tmp_path / "log", output=pattern.parent, matte=tmp_path / "matte.mkv", codec=kind,
+        colour_space=space.name, label_box=None, frames=2,
+    )  # fmt: skip
+    record.save(rendered)
+    assert RenderRecord.load(rendered, pattern.parent).space == space
+    values = list(report.run(report.ReportConfig(pattern, rendered.root)))[-1].values
+    assert values["quality"]["outside_change"] <= 1
+    assert values["report"] == str(tmp_path / "comp.report.html")
+
+
 def test_the_stage_says_what_is_missing(rendered, swap, tmp_path):
     with pytest.raises(BadInput, match="Nothing is known about"):
         list(report.run(report.ReportConfig(tmp_path / "unknown.mp4", rendered.root)))
     with pytest.raises(BadInput, match="not a photodouble project"):
         list(report.run(report.ReportConfig(swap[0], tmp_path)))
+    (tmp_path / "moved").mkdir()
+    with pytest.raises(BadInput, match=r"knows no render .*moved/swap.mkv, but one at .*swap.mkv: if it was moved"):
+        list(report.run(report.ReportConfig(tmp_path / "moved" / "swap.mkv", rendered.root)))
     path = rendered.render(swap[0]) / "render.json"
     path.write_text('{"plate": 3}')
     with pytest.raises(BadInput, match="damaged"):

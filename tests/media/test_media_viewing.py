@@ -1,6 +1,8 @@
 """Linear and HDR plates: what a screen shows of them, and changes taken back."""
 
+import contextlib
 from dataclasses import replace
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -12,11 +14,14 @@ from test_media_identity import TAGS, noisy
 from test_media_time import copy
 
 from photodouble.errors import BadInput
-from photodouble.media import ClipWriter, Colour, Space, open_clip, read_view, write_picture
+from photodouble.media import ClipWriter, Colour, Frame, Space, open_clip, read_view, write_picture
 from photodouble.media.colour import LINEAR, SRGB
 from photodouble.media.light import Light
+from photodouble.media.planes import to_rgb
+from photodouble.media.stored import luma_plane
 from photodouble.media.transfer import HLG, PQ, from_linear, primaries_matrix, to_linear
 from photodouble.media.viewing import add_change, eight_bit, from_display, light_of, needs_view, to_display
+from photodouble.media.writer import encodable
 
 LINEAR_709, ACES = Colour(0, 1, LINEAR, 2), Colour(0, 1, LINEAR, 2, "ACEScg")
 KINDS = [LINEAR_709, Colour(0, 9, LINEAR, 2), Colour(9, 9, PQ, 1), Colour(9, 9, HLG, 1), ACES]
@@ -88,6 +93,41 @@ def test_ordinary_pictures_have_no_view() -> None:
     assert not needs_view(plain) and eight_bit(image, plain) is image
     deep = image.astype(np.uint16) * 257
     assert np.array_equal(eight_bit(deep, plain), image)
+
+
+@pytest.mark.parametrize("transfer", [SRGB, 1])
+def test_floats_made_for_a_screen_get_no_curve(tmp_path, transfer) -> None:
+    """Half is half, for detection, for what draws faces, and in a film; NaN is black."""
+    values = np.array([0.5, 0.25, -1.0, 7.0, np.nan], np.float32)
+    image = np.repeat(np.tile(values, (16, 4))[..., None], 3, axis=2)
+    seen = [128, 64, 0, 255, 0]
+    colour = Colour(0, 1, transfer, 2)
+    assert np.array_equal(eight_bit(image, colour)[5, :5, 0], seen)
+    coded = encodable(Frame(image, 0, 0, Fraction(1, 25), 1, colour), "yuv444p", Colour(1, 1, 1, 2))
+    assert np.abs(luma_plane(coded)[0][5, :5] - np.array(seen, int)).max() <= 1
+    file = tmp_path / "a.exr"
+    spec = oiio.ImageSpec(20, 16, 3, "float")
+    spec.attribute("oiio:ColorSpace", "sRGB" if transfer == SRGB else "")
+    with contextlib.closing(oiio.ImageOutput.create(str(file))) as out:
+        assert out.open(str(file), spec) and out.write_image(image)
+    clip = open_clip(file, space=Space("" if transfer == SRGB else "rec709"))
+    assert np.array_equal(next(clip.frames(dtype=np.uint8)).image[5, :5, 0], seen)
+    picture = av.VideoFrame.from_ndarray(image, format="gbrpf32le")
+    assert np.array_equal(to_rgb(picture, colour, eight_bit=True)[5, :5, 0], seen)
+
+
+def test_a_film_of_light_says_that_it_is_made_for_a_screen(tmp_path) -> None:
+    spec = oiio.ImageSpec(16, 16, 3, "float")
+    with contextlib.closing(oiio.ImageOutput.create(str(tmp_path / "a.exr"))) as out:
+        out.open(str(tmp_path / "a.exr"), spec)
+        out.write_image(np.full((16, 16, 3), 0.3, np.float32))
+    plate = open_clip(tmp_path / "a.exr", space=Space("lin_rec2020"))
+    with ClipWriter(tmp_path / "b.mp4", plate) as writer:
+        writer.write(next(plate.frames()))
+    film = open_clip(tmp_path / "b.mp4")
+    assert (film.colour.primaries, film.colour.transfer) == (1, SRGB)
+    one, other = (next(clip.frames(dtype=np.uint8)).image for clip in (plate, film))
+    assert np.abs(one.astype(int) - other).max() <= 2
 
 
 def test_a_pq_video_is_seen_by_its_light(tmp_path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from photodouble.consent import add_record, digest, require
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import Embedder, FaceSet, find_faces
+from photodouble.files import lock
 from photodouble.media import ClipWriter, open_clip, read_mattes
 from photodouble.project import init_project
 from photodouble.provenance import (
@@ -301,10 +303,17 @@ def test_a_killed_render_leaves_nothing_under_its_name(tmp_path, ready, plate):
 
 
 def test_a_fault_while_rendering_leaves_nothing_under_its_name(tmp_path, ready, plate):
+    """Meanwhile nobody else renders it."""
     output = tmp_path / "out.mp4"
-    steps = run(ConvertConfig(ready.root, plate, "double", "ada", output))
+    config = ConvertConfig(ready.root, plate, "double", "ada", output)
+    steps = run(config)
     for event in steps:
         if isinstance(event, Progress) and not event.text:
+            there = sorted(ready.render(output).rglob("*"))
+            with pytest.raises(BadInput, match=r"Another process is rendering .*out\.mp4") as caught:
+                list(run(config))
+            assert one_sentence(caught.value)
+            assert set(there) <= set(ready.render(output).rglob("*"))
             with pytest.raises(RuntimeError):
                 steps.throw(RuntimeError("stop"))
             break
@@ -312,9 +321,26 @@ def test_a_fault_while_rendering_leaves_nothing_under_its_name(tmp_path, ready, 
     assert not [item for item in ready.render(output).iterdir() if "unsigned" in item.name]
 
 
+def test_what_another_process_finds_out_about_the_plate_is_waited_for(tmp_path, ready, plate):
+    steps = run(ConvertConfig(ready.root, plate, "double", "ada", tmp_path / "out.mp4"))
+    ready.plate(plate).mkdir(parents=True, exist_ok=True)
+    with lock(ready.plate(plate)) as taken:
+        assert taken(False)
+        event = next(step for step in steps if isinstance(step, Warned))
+        assert event.message == f"Another process is looking at {plate} at this moment: waiting for it."
+    assert isinstance(next(steps), Progress | Started)
+    steps.close()
+
+
 def test_a_chinese_label_stands_on_the_frames_and_in_the_metadata(tmp_path, ready, plate):
-    """16 frames are less than 2 s: all bear it, in a corner without a face; the rest of the frame is the plate's."""
-    output = tmp_path / "out.mkv"
+    """All frames of the first 2 s bear it, in a corner without a face; whatever else is the plate's to the bit."""
+    output, clip = tmp_path / "out.mkv", open_clip(plate)
+    plate = tmp_path / "slow.mkv"
+    noise = np.random.default_rng(0).integers(0, 256, (50, 320, 3), dtype=np.uint8)
+    with ClipWriter(plate, clip, "ffv1") as writer:
+        for frame in clip.frames():
+            frame.image[-50:] = noise
+            writer.write(replace(frame, pts=4 * frame.pts))
     config = ConvertConfig(ready.root, plate, "double", "ada", output, codec="ffv1", label="cn")
     events = list(run(config))
     assert not [event for event in events if isinstance(event, Warned)]
@@ -322,11 +348,13 @@ def test_a_chinese_label_stands_on_the_frames_and_in_the_metadata(tmp_path, read
     x0, y0, x1, y1 = box
     assert y1 - y0 >= 0.05 * 240
     mattes = list(read_mattes(Path(events[-1].values["matte"])))
-    for one, other, matte in zip(images(plate), images(output), mattes, strict=True):
-        assert abs(one[y0:y1, x0:x1].astype(int) - other[y0:y1, x0:x1]).mean() > 20
+    late = np.array(times(plate)) >= 2
+    assert 0 < late.sum() < FRAMES / 2
+    for one, other, matte, bare in zip(images(plate), images(output), mattes, late, strict=True):
+        assert (abs(one[y0:y1, x0:x1].astype(int) - other[y0:y1, x0:x1]).mean() > 20) != bare
         assert not (matte[y0:y1, x0:x1] > 0).any()
         same = matte == 0
-        same[y0:y1, x0:x1] = False
+        same[y0:y1, x0:x1] = bare
         assert (one[same] == other[same]).all()
     field = find_field(output)
     assert (field["Label"], field["ContentProducer"]) == ("1", "photodouble")

@@ -260,6 +260,9 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="De
 
 def beside(output: Path) -> Path:
     """The project that `swap` makes for a render when it is not given one."""
+    from photodouble.stages.render_record import place  # loads FFmpeg, which --help does without
+
+    output = place(output)  # pictures' folder holds nothing else
     return output.with_name(f"{output.stem}.photodouble")
 
 

@@ -19,8 +19,7 @@ from photodouble.consent.record import Picture, decode_embedding, encode_embeddi
 from photodouble.errors import BadInput, Refused
 from photodouble.faces import FaceSet, Tracker
 from photodouble.files import write_bytes
-from photodouble.media import Frame, read_picture
-from photodouble.media.colour import to_depth
+from photodouble.media import Frame, read_view
 from photodouble.project import Project
 
 LIMIT = 0.4
@@ -90,7 +89,7 @@ def read_pictures(files: Sequence[Path]) -> tuple[Picture, ...]:
     first: np.ndarray | None = None
     tracker = Tracker()
     for file in files:
-        image = np.ascontiguousarray(to_depth(read_picture(file), np.uint8)[..., :3])
+        image = read_view(file)
         faces = tracker.look(Frame(image, 0, 0, Fraction(1)))
         if not faces:
             raise BadInput(f"No face was found in {file}: give a picture that shows the person's face.")

@@ -7,7 +7,6 @@ end. It is written as a whole to a temporary name and renamed, so that after a c
 import contextlib
 import getpass
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -327,19 +326,10 @@ def _appending(project: Project, name: str) -> Iterator[list[ConsentRecord]]:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Windows has none for folders; there the last of two at once wins."""
-    try:
-        import fcntl
-    except ImportError:
+    """Hold the folder's lock, once others have let go of it. Where there are no locks the last of two at once wins."""
+    with lock(folder) as taken:
+        taken(True)
         yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # a network's file system may know no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _append(

@@ -70,7 +70,7 @@ def _frames(clip: Clip) -> list[dict[str, str]]:
     """Frames evenly over the clip; only the first ones where its header promises too many."""
     last = max(clip.estimated_frames, 1) - 1
     indices = sorted({round(k * last / (FRAMES - 1)) for k in range(FRAMES)})
-    shots = pictures.grab(clip.path, indices)
+    shots = pictures.grab(clip, indices)
     return [
         {"picture": pictures.data_uri(image, LONGEST), "label": f"frame {index}"}
         for index, image in sorted(shots.items())

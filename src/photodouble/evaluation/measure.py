@@ -18,7 +18,7 @@ from photodouble.evaluation.grain import BANDS, grain_power
 from photodouble.evaluation.pixels import Box
 from photodouble.evaluation.quality import PRESENT, Figure, Quality, summarise
 from photodouble.faces import Embedder, FaceSet, Landmarker, Landmarks, Roi, outline_matte, pose
-from photodouble.media import Clip, Frame, open_clip
+from photodouble.media import Clip, Frame, Space, open_clip, open_made
 from photodouble.provenance import embed
 
 EMBEDDED = 200  # the encoder costs most: of a longer clip it sees every second, third ... frame, evenly
@@ -46,6 +46,7 @@ def measure(
     ignore: Sequence[Box] = (),
     rows: Mapping[int, int] | None = None,
     watermark: int | None = None,
+    space: Space | None = None,
 ) -> Quality:
     """Measure a render on the pixels that were written. Memory: some 2 kB a frame besides a few pictures.
 
@@ -59,11 +60,12 @@ def measure(
         rows: frame index -> row of `faces` that was replaced; None: `plate_rows(faces)`.
         watermark: the identifier in the output's watermark: pixels are compared with the plate's as they are when it
             bears the same mark, so that only other changes count; None: the output has none.
+        space: the plate's colour space, where its files do not say it.
 
     Raises:
         BadInput: a clip cannot be read, or the clips do not fit each other.
     """
-    steps = measuring(plate, output, matte, faces, wanted, replaced, ignore, rows, watermark)
+    steps = measuring(plate, output, matte, faces, wanted, replaced, ignore, rows, watermark, space)
     while True:
         try:
             next(steps)
@@ -81,9 +83,11 @@ def measuring(
     ignore: Sequence[Box] = (),
     rows: Mapping[int, int] | None = None,
     watermark: int | None = None,
+    space: Space | None = None,
 ) -> Generator[int, None, Quality]:
     """`measure` step by step: yields the number of frames done, and returns the Quality."""
-    plates, outputs = open_clip(plate), open_clip(output)
+    plates = open_clip(plate, space=space)
+    outputs = open_made(output, plates)
     mattes = open_clip(matte) if matte is not None else None
     _same_size(plates, [clip for clip in (outputs, mattes) if clip])
     rows = plate_rows(faces) if rows is None else rows

@@ -2,21 +2,20 @@
 
 import base64
 from collections.abc import Iterable
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from photodouble.media import open_clip
+from photodouble.media import Clip
 from photodouble.media.video import stored_frames
 
 
-def grab(path: Path, indices: Iterable[int]) -> dict[int, np.ndarray]:
+def grab(clip: Clip, indices: Iterable[int]) -> dict[int, np.ndarray]:
     """The frames with these indices as RGB uint8, in one pass up to the last; those the clip lacks are left out."""
     wanted = set(indices)
     if not wanted:
         return {}
-    clip, start, stop = open_clip(path), min(wanted), max(wanted) + 1
+    start, stop = min(wanted), max(wanted) + 1
     if clip.kind == "video":  # RGB is made of the wanted ones only
         return {shot.index: shot.image(True) for shot in stored_frames(clip, start, stop) if shot.index in wanted}
     shots = clip.frames(start, stop, dtype=np.uint8)

@@ -18,6 +18,7 @@ from photodouble.evaluation.plots import Line, Plot, draw
 from photodouble.evaluation.quality import PRESENT, Quality
 from photodouble.evaluation.worst import filmstrip, worst_frames
 from photodouble.files import write_bytes
+from photodouble.media import Clip, Space, open_clip, open_made
 
 COVERED = 12
 """Frames with a hand that are shown."""
@@ -41,6 +42,7 @@ class ReportData:
 
     Attributes:
         plate: the footage. versions: the results on it, the main one first.
+        space: the plate's colour space, where its files do not say it.
         wanted, replaced: names of the two identities.
         training: rows of the training's history with at least `seconds` and `ssim` (held-out); `stopped`: why it
             ended, one sentence. kept: seconds and metrics of the weights that are used. worst: the picture of the worst
@@ -68,6 +70,7 @@ class ReportData:
     consent: Sequence[dict[str, str]] = ()
     marks: dict[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    space: Space | None = None
 
 
 def write_report(path: Path, report: ReportData) -> Path:
@@ -83,9 +86,10 @@ def write_report(path: Path, report: ReportData) -> Path:
     strip = filmstrip(main.quality.frames) if main.quality.frames else []
     worst = worst_frames(main.quality.frames) if main.quality.frames else []
     covered = evenly(report.covered, COVERED)
-    clips = [("plate", report.plate), *((version.name, version.output) for version in report.versions)]
+    plate = open_clip(report.plate, space=report.space)
+    clips = [("plate", plate), *((version.name, open_made(version.output, plate)) for version in report.versions)]
     shots = {name: pictures.grab(clip, [*strip, *covered, *(item.frame for item in worst)]) for name, clip in clips}
-    data = _footage(report)
+    data = _footage(report, plate)
     names = list(shots)
     figures = [wording.shown(v.quality.summary, wording.targets(v.model, v.codec)) for v in report.versions]
     page = _environment().get_template("report.html.j2").render(
@@ -235,7 +239,7 @@ def running_median(values: np.ndarray, width: int = 15) -> np.ndarray:
     return result
 
 
-def _footage(report: ReportData) -> dict[str, Any] | None:
+def _footage(report: ReportData, plate: Clip) -> dict[str, Any] | None:
     """The section about the two people's footage; None if there is nothing to tell."""
     data = report.data
     if data is None or not len(data.wanted) or not len(data.plate):
@@ -243,7 +247,7 @@ def _footage(report: ReportData) -> dict[str, Any] | None:
     wanted = sorted({int(data.plate.frame[row]) for rows in footage_page.example_frames(data) for row in rows})
     return {
         "headline": footage_page.headline(data),
-        "gaps": footage_page.shown(data, pictures.grab(report.plate, wanted)),
+        "gaps": footage_page.shown(data, pictures.grab(plate, wanted)),
         "clouds": footage_page.clouds(data),
         "table": footage_page.table(data),
         "wanted": data.wanted.name,

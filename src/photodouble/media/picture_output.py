@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from photodouble.errors import BadInput
-from photodouble.media.clip import Clip
+from photodouble.media.clip import Clip, open_clip
 from photodouble.media.codecs import holds_alpha
 from photodouble.media.frame import Frame
 from photodouble.media.picture_files import Layers, write_part
 from photodouble.media.sequence import frame_numbers, number_of, numbered
+from photodouble.media.spaces import Space
 from photodouble.media.transfer import LINEAR_NAMES
 from photodouble.media.viewing import light_of, to_screen_light
 
@@ -77,6 +78,21 @@ def write_frame(part: Path, path: Path, frame: Frame, like: Clip, layers: Layers
             layers = replace(layers, face=face, plate=plate)
     own = like.files[frame.index] if frame.index < len(like.files) else None
     write_part(part, image, path, frame.alpha, own, layers, told)
+
+
+def open_made(path: Path, like: Clip) -> Clip:
+    """Open what was written of the plate `like`, with the colour space given for it if it has the plate's own values.
+
+    It has others, and says which, where a plate of integers became EXR, and where a plate of floats became a film or
+    pictures of integers.
+
+    Raises:
+        BadInput: as `open_clip`.
+    """
+    made = open_clip(path)
+    suffix = (made.files[0] if made.files else made.path).suffix.lower()
+    own = suffix in (".tif", ".tiff") or (like.bit_depth == 32) == (suffix == ".exr")
+    return open_clip(path, space=like.space) if own and like.space != Space() else made
 
 
 def left_out(like: Clip, codec: str, format: str = "") -> list[str]:

@@ -10,6 +10,7 @@ from av.video.format import VideoFormat
 
 from photodouble.media.colour import FULL, alpha_to_depth, rgb_matrix, to_depth, yuv_matrix
 from photodouble.media.frame import Colour
+from photodouble.media.viewing import eight_bit as to_eight_bit
 
 PLANAR = re.compile(r"yuva?(j?)(420|422|444|440|411|410)p(?:(9|10|12|14|16)le)?$")
 _PLANAR_RGB = re.compile(r"gbra?p(9|10|12|14|16)le$")
@@ -45,7 +46,7 @@ def to_rgb(frame: VideoFrame, colour: Colour, eight_bit: bool, centred: bool = F
     if len(frame.format.components) < 3 and name not in ("pal8",) and not name.startswith("bayer"):
         return _grey(frame, colour, bits, eight_bit)
     if frame.format.is_rgb or name.startswith(("bayer", "xyz")) or name == "pal8":
-        return _rgb(frame, bits, eight_bit)
+        return _rgb(frame, colour, bits, eight_bit)
     return _yuv(planar(frame), colour, eight_bit, centred)
 
 
@@ -96,8 +97,8 @@ def _grey(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.n
         frame = frame.reformat(format="gray" if bits <= 8 else "gray16le")
         bits = 8 if bits <= 8 else 16
     if bits == 32:
-        luma = to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
-        return cv2.merge([luma] * 3)
+        grey = cv2.merge([frame.to_ndarray()] * 3)
+        return to_eight_bit(grey, colour) if eight_bit else grey
     luma = plane(frame, 0, np.uint8 if bits <= 8 else np.uint16)
     top = (1 << bits) - 1
     # A grey picture says nothing of its range as a rule, and then means the full one.
@@ -109,13 +110,13 @@ def _grey(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.n
     return cv2.merge([luma] * 3)
 
 
-def _rgb(frame: VideoFrame, bits: int, eight_bit: bool) -> np.ndarray:
+def _rgb(frame: VideoFrame, colour: Colour, bits: int, eight_bit: bool) -> np.ndarray:
     if bits <= 8:
         return frame.reformat(format="rgb24").to_ndarray()
     if bits == 32 or "f16" in frame.format.name:
         if frame.format.name != "gbrpf32le":
             frame = frame.reformat(format="gbrpf32le")
-        return to_depth(frame.to_ndarray(), np.uint8 if eight_bit else np.float32)
+        return to_eight_bit(frame.to_ndarray(), colour) if eight_bit else frame.to_ndarray()
     parted = bool(_PLANAR_RGB.match(frame.format.name))
     if not parted and frame.format.name != "rgb48le":
         bits = 10 if bits == 10 else 16

@@ -38,7 +38,8 @@ def to_display(image: np.ndarray, colour: Colour) -> np.ndarray:
     """
     white = np.iinfo(image.dtype).max if image.dtype != np.float32 else 1
     if not needs_view(colour):
-        return np.clip(image.astype(np.float32) * np.float32(1 / white), 0, 1)
+        shown = np.nan_to_num(image) if image.dtype == np.float32 else image.astype(np.float32) * np.float32(1 / white)
+        return np.clip(shown, 0, 1)
     if colour.space:
         light = spaces.to_linear_709(image.astype(np.float32) * np.float32(1 / white), colour)
     else:
@@ -122,8 +123,11 @@ def add_change(image: np.ndarray, before: np.ndarray, after: np.ndarray, colour:
 
 
 def eight_bit(image: np.ndarray, colour: Colour) -> np.ndarray:
-    """A picture as uint8 for a screen: H x W x 3; itself where it is that already."""
-    if needs_view(colour):
+    """A picture as uint8 for a screen: H x W x 3; itself where it is that already.
+
+    Floats need not be light: those that are made for a screen are scaled, without a curve.
+    """
+    if image.dtype == np.float32 or needs_view(colour):
         return np.rint(to_display(image, colour) * np.float32(255)).astype(np.uint8)
     return to_depth(image, np.uint8)
 

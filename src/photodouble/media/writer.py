@@ -16,11 +16,11 @@ from photodouble.errors import BadInput
 from photodouble.files import atomic
 from photodouble.media.clip import Clip
 from photodouble.media.codecs import CODECS, choose, pixel_format
-from photodouble.media.colour import FULL, RGB_MATRIX, coding
+from photodouble.media.colour import FULL, RGB_MATRIX, SRGB, coding
 from photodouble.media.frame import Colour, Frame
 from photodouble.media.light import options as light_options
 from photodouble.media.picture_output import check_folder, left_out, picture_name, write_frame
-from photodouble.media.planes import from_rgb
+from photodouble.media.planes import PLANAR, from_rgb
 from photodouble.media.sequence import output_names
 from photodouble.media.streams import OtherStreams, tags
 from photodouble.media.video import opened, picture_stream
@@ -230,10 +230,10 @@ def decodable(packets: list[Packet]) -> list[Packet]:
 def encodable(frame: Frame, format: str, colour: Colour) -> av.VideoFrame:
     """A frame in RGB as an encoder takes it: of FFmpeg's pixel format `format`, tagged with `colour`; without a time.
 
-    Float pictures that are not made for a screen are seen as one shows them.
+    Float pictures, be they light or made for a screen already, are seen as one shows them.
     """
     image = frame.image
-    if image.dtype == np.float32 and needs_view(frame.colour):
+    if image.dtype == np.float32:
         image = to_screen_light(image, frame.colour)
     return from_rgb(image, format, colour, frame.alpha)
 
@@ -271,13 +271,20 @@ def video_stream(container: OutputContainer, like: Clip, codec: str, format: str
     context.sample_aspect_ratio = like.sample_aspect
     if entry.tag and container.format.name != "matroska":
         context.codec_tag = entry.tag
-    rgb = format.startswith(("bgr", "gbr"))
-    colour = like.colour if rgb else coding(like.colour, like.width, like.height)
-    if rgb:
-        colour = replace(colour, matrix=RGB_MATRIX, range=FULL)
+    colour = output_colour(like, format)
     context.colorspace, context.color_range = colour.matrix, colour.range
     context.color_primaries, context.color_trc = colour.primaries, colour.transfer
     return stream
+
+
+def output_colour(like: Clip, format: str) -> Colour:
+    """What a film of the plate `like` in FFmpeg's pixel format `format` is tagged with."""
+    colour = like.colour
+    if like.bit_depth == 32 and needs_view(colour):  # `encodable` makes it what a screen shows
+        colour = replace(colour, primaries=1, transfer=SRGB)
+    if not PLANAR.match(format):
+        return replace(colour, matrix=RGB_MATRIX, range=FULL)
+    return coding(colour, like.width, like.height)
 
 
 def stream_tags(stream: VideoStream) -> tuple[int, int, int, int]:

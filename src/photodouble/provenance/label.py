@@ -47,6 +47,10 @@ class Label:
     until: float | None = None
     corner: str = CORNERS[0]
 
+    def shown(self, seconds: float) -> bool:
+        """Whether the frame at `seconds` on the clip's clock bears it."""
+        return self.until is None or seconds < self.until
+
 
 def make_label(preset: str | None, text: str | None, research: bool) -> Label | None:
     """The label that was asked for together with the one that is required; None: neither.
@@ -138,9 +142,7 @@ def draw_label(image: np.ndarray, label: Label) -> np.ndarray:
 
 def labelled(image: np.ndarray, seconds: float, label: Label | None) -> np.ndarray:
     """The frame shown at `seconds` on the clip's clock: with the label as long as there is one, else as it is."""
-    if label is None or (label.until is not None and seconds >= label.until):
-        return image
-    return draw_label(image, label)
+    return image if label is None or not label.shown(seconds) else draw_label(image, label)
 
 
 def _capital(label: Label, width: int, height: int) -> int:

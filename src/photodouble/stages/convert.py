@@ -24,7 +24,7 @@ import numpy as np
 from photodouble import __version__
 from photodouble.consent import ConsentRecord, digest
 from photodouble.errors import BadInput
-from photodouble.files import atomic, explain, make_folder, remove, sweep
+from photodouble.files import atomic, explain, lock, make_folder, remove, sweep
 from photodouble.media import CODECS
 from photodouble.media.codecs import choose as choose_codec
 from photodouble.media.joined import join_clip, join_mattes
@@ -42,7 +42,8 @@ from photodouble.stages.convert_chunks import Folder, make
 from photodouble.stages.convert_disk import check_space
 from photodouble.stages.convert_draw import Drawing, one_thread_each, threads_for
 from photodouble.stages.convert_jobs import Work, shared
-from photodouble.stages.convert_plan import Plan, make_plan, sources
+from photodouble.stages.convert_lock import alone
+from photodouble.stages.convert_plan import Plan, make_plan, plate_folder, sources
 from photodouble.stages.convert_ready import ConvertConfig, Ready, check_output, mark, prepare, told
 from photodouble.stages.convert_survey import STAGE
 from photodouble.stages.events import Event, Progress, Result, Started, Warned
@@ -50,7 +51,7 @@ from photodouble.stages.extract import source_of, space_stamp
 from photodouble.stages.labels import field_left_out
 from photodouble.stages.render_record import RenderRecord
 
-VERSION = 8
+VERSION = 9
 """Of what frames look like and how chunks are written: another one makes old chunks useless."""
 
 
@@ -65,14 +66,14 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     Raises:
         Refused: consent is missing, or policy refuses the plate.
         BadInput: the plate, the faces or the model cannot be read, the output cannot be written, or does not fit on
-            the disk.
+            the disk, or another process renders it at this moment.
     """
     began = time.monotonic()
     check_output(config.output, config.plate, config.matte)
     codec = choose_codec(config.output, config.codec)
     config, names, matte_names = _parted(config)
     ready = yield from prepare(config)
-    project, records, clip = ready.project, ready.records, ready.clip
+    clip = ready.clip
     single = names is None and _single(config.output)
     if not CODECS[codec].encoder and not single:
         check_folder(config.output, clip, CODECS[codec].suffixes, names)
@@ -80,7 +81,22 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         raise BadInput(f"{config.output} is one picture and cannot hold a clip: give a folder or a .mp4 file.")
     if config.matte is not None:
         check_place(config.matte / matte_names.name if matte_names else config.matte, clip)
-    plan = yield from make_plan(project, config.plate, config.source, config.target, ready.wanted, clip, config.covers)
+    with alone(ready.project.render(config.output), config.output):
+        yield from _render(config, ready, codec, names, matte_names, began)
+
+
+def _render(
+    config: ConvertConfig, ready: Ready, codec: str, names: Path | None, matte_names: Path | None, began: float
+) -> Iterator[Event]:
+    """The part of `run` after everything that can be refused at once; `names`, `matte_names`: see `_parted`."""
+    project, records, clip = ready.project, ready.records, ready.clip
+    source, target = config.source, config.target
+    with lock(plate_folder(project, clip)) as taken:
+        if not taken(False):
+            yield Warned(STAGE, f"Another process is looking at {config.plate} at this moment: waiting for it.")
+            while not taken(False):
+                time.sleep(0.2)
+        plan = yield from make_plan(project, config.plate, source, target, ready.wanted, clip, config.covers)
     if ready.ranges is not None and not any(
         frame in part for frame in plan.shot.frame.tolist() for part in ready.ranges
     ):
@@ -89,7 +105,6 @@ def run(config: ConvertConfig) -> Iterator[Event]:
     if sentence := field_left_out(config.label, config.output, codec):
         yield Warned(STAGE, sentence)
     home = project.render(config.output)
-    make_folder(home)
     work = Work(
         project.root, config.plate, config.target, config.model, plan.files, config.settings, codec,
         ready.watermark, label, ready.ranges, home / f"chunks-{_mark(config, codec, ready, plan, label, names)}",
@@ -166,6 +181,8 @@ def run(config: ConvertConfig) -> Iterator[Event]:
         hands=plan.files.hands,
         covers=plan.files.covers,
         source=source_of(plan.shot.faces, clip) or str(clip.path),
+        colour_space=config.space.name,
+        ocio=config.space.config,
         label_box=label_region(label, clip.width, clip.height) if label else None,
         watermark=ready.watermark,
         settings=told(config),

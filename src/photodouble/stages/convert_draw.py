@@ -23,15 +23,13 @@ from photodouble.faces.chunk import ahead
 from photodouble.generators import Drawn, Generator, PlateFace
 from photodouble.media import CODECS, Clip, Frame
 from photodouble.media.codecs import pixel_format
-from photodouble.media.colour import FULL, RGB_MATRIX, coding
 from photodouble.media.frame import Colour
 from photodouble.media.matte import matte_code
 from photodouble.media.picture_files import Layers
-from photodouble.media.planes import PLANAR
 from photodouble.media.stored import Stored, luma_plane
 from photodouble.media.video import stored_frames
 from photodouble.media.viewing import eight_bit, whole_face
-from photodouble.media.writer import encodable
+from photodouble.media.writer import encodable, output_colour
 from photodouble.provenance import Label, embed, embed_luma, label_region, labelled
 from photodouble.retarget.fade import Fade
 from photodouble.stages.convert_plan import Plan
@@ -137,13 +135,19 @@ def marked(frame: Frame, plate: np.ndarray, matte: np.ndarray, drawing: Drawing)
         frame: whole and in RGB, of the plate's type; `plate`: its picture before a face was drawn.
         matte: H x W uint8, not 0 where the frame was changed.
     """
-    image = _label(frame, drawing)
+    image = _labelled(frame, drawing)
     done = embed(image, frame.index, drawing.watermark, plate)
     return replace(frame, image=np.where(matte[..., None] > 0, done, image) if drawing.exact else done)
 
 
-def _label(frame: Frame, drawing: Drawing) -> np.ndarray:
-    """The frame's picture with the visible label, if there is one."""
+def _label(source: Source, drawing: Drawing) -> Label | None:
+    """The visible label, if a frame bears one at its time."""
+    base, label = (source.clip if isinstance(source, Stored) else source).time_base, drawing.label
+    return label if label is not None and label.shown(float(source.pts * base)) else None
+
+
+def _labelled(frame: Frame, drawing: Drawing) -> np.ndarray:
+    """The frame's picture with the visible label, if it bears one."""
     return labelled(frame.image, float(frame.pts * frame.time_base), drawing.label)
 
 
@@ -253,13 +257,14 @@ def _window(source: Source, face: _Face | None, drawing: Drawing) -> _Window | N
         box = face_box(face.target, (clip.height, clip.width))
         if min(box[2] - box[0], box[3] - box[1]) < SMALLEST:
             box = None
-    if sparing and box is None and drawing.label is None:
+    label = _label(source, drawing)
+    if sparing and box is None and label is None:
         return None
     at, frame = (0, 0), source if isinstance(source, Frame) else None
     if isinstance(source, Stored):
         if sparing:
             # Hands reach out of the face, and are found by their whole edge; a label may be anywhere.
-            whole = box is None or drawing.label is not None or drawing.plan.front.hides(source.index)
+            whole = box is None or label is not None or drawing.plan.front.hides(source.index)
             image, at = source.window((0, 0, clip.width, clip.height) if whole or box is None else _around(box, clip))
             frame = Frame(image, source.index, source.pts, clip.time_base, source.picture.duration or 0, clip.colour)
         else:
@@ -316,9 +321,9 @@ def _composited(source: Source, window: _Window | None, drawn: Drawn | None, dra
         x0, y0, x1, y1 = done.box
         part[y0:y1, x0:x1] = matte_code(done.blended)
     if isinstance(source, Stored) and native(drawing) and source.fits(drawing.format or ""):
-        image, where = _label(frame, drawing), part
-        if drawing.label is not None:
-            x0, y0, x1, y1 = label_region(drawing.label, clip.width, clip.height)
+        image, where, label = _labelled(frame, drawing), part, _label(source, drawing)
+        if label is not None:
+            x0, y0, x1, y1 = label_region(label, clip.width, clip.height)
             where = part.copy()
             where[y0:y1, x0:x1] = 255
         changed = source.changed(image, (x, y), where, drawing.format or "", tags(drawing))
@@ -347,7 +352,4 @@ def _bare(source: Stored) -> Frame:
 
 def tags(drawing: Drawing) -> Colour:
     """What encoded frames are tagged with."""
-    clip, format = drawing.clip, drawing.format or ""
-    if not PLANAR.match(format):
-        return replace(clip.colour, matrix=RGB_MATRIX, range=FULL)
-    return coding(clip.colour, clip.width, clip.height)
+    return output_colour(drawing.clip, drawing.format or "")

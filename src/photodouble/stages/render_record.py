@@ -1,15 +1,23 @@
 """How a render was made: `render.json` in its render folder, from which the report is made again."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from photodouble.errors import BadInput
 from photodouble.files import write_json
-from photodouble.project import Project
+from photodouble.media import Space
+from photodouble.media.sequence import output_names
+from photodouble.project import Project, located
 
 RECORD = "render.json"
+
+
+def place(output: Path) -> Path:
+    """What a render is known by: the folder of the pictures that a pattern stands for, else the output itself."""
+    return output_names(Path(output))[0]
 
 
 @dataclass
@@ -24,6 +32,7 @@ class RenderRecord:
         person: number of the replaced person among the plate's; None: the best face of each frame.
         hands: the hands in front of the plate's face, `faces.occlusion.Hands`; None: they were not looked for.
         covers: what else covers it, `faces.occlusion_cover.Covers`; None: it was not looked for.
+        colour_space, ocio: what was said of the plate's colours, see `media.Space`; "" and None: nothing.
         source: name of the plate in `faces`; None: that set holds nothing else.
         model, codec: names.
         label_box: x0, y0, x1, y1 of the visible label, None where there is none.
@@ -49,6 +58,8 @@ class RenderRecord:
     covers: Path | None = None
     person: int | None = None
     source: str | None = None
+    colour_space: str = ""
+    ocio: Path | str | None = None
     label_box: tuple[int, int, int, int] | None = None
     watermark: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +69,11 @@ class RenderRecord:
     seconds: dict[str, float] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def space(self) -> Space:
+        """What was said of the plate's colours."""
+        return Space(self.colour_space, self.ocio)
 
     def save(self, project: Project) -> Path:
         """Write `render.json` atomically into the project's folder for this render, which is made if need be."""
@@ -78,10 +94,15 @@ class RenderRecord:
         """Read the record of the render `output`.
 
         Raises:
-            BadInput: the project did not make it, or the record is damaged.
+            BadInput: the project did not make it, or made it under another path, or the record is damaged.
         """
         path = project.render(output) / RECORD
         if not path.is_file():
+            if elsewhere := _elsewhere(project, output):
+                raise BadInput(
+                    f"The project {project.root} knows no render {output}, but one at {elsewhere}: if it was moved, "
+                    "move it back, or convert the plate again."
+                )
             raise BadInput(
                 f"Nothing is known about {output} in the project {project.root}: give --project the folder in which it "
                 "was converted, or convert it again."
@@ -94,6 +115,23 @@ class RenderRecord:
             for key in ("matte", "hands", "covers"):
                 values[key] = Path(values[key]) if values.get(key) else None
             values["label_box"] = tuple(values["label_box"]) if values.get("label_box") else None
-            return RenderRecord(**values)
+            record = RenderRecord(**values)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadInput(f"{path} is damaged: convert the plate again.") from error
+        if located(record.output) != located(output):
+            raise BadInput(f"{path} is of another render, {record.output}: convert the plate again.")
+        return record
+
+
+def _elsewhere(project: Project, output: Path) -> str:
+    """The path of another render with the output's name; "" if there is none."""
+    home = project.render(output)
+    named = re.compile(re.escape(Path(output).name) + "-[0-9a-f]{8}$")
+    for folder in sorted(home.parent.iterdir()) if home.parent.is_dir() else []:
+        if not named.match(folder.name):
+            continue
+        try:
+            return str(json.loads((folder / RECORD).read_text())["output"])
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # it was never finished
+    return ""

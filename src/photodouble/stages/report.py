@@ -19,7 +19,7 @@ from photodouble.media import CODECS
 from photodouble.project import Project, open_project
 from photodouble.provenance import read_manifest
 from photodouble.stages.events import Event, Progress, Result, Started
-from photodouble.stages.render_record import RenderRecord
+from photodouble.stages.render_record import RenderRecord, place
 from photodouble.training import model_json
 from photodouble.training.model_json import WORST
 
@@ -31,7 +31,7 @@ class ReportConfig:
     """What to report on.
 
     Attributes:
-        output: a render of this project. project: its folder.
+        output: a render of this project, as it was named for convert, or its folder. project: the project's folder.
         others: further renders of the same plate, to show side by side with it.
         path: where the page goes; None: beside the output, its name with `.report.html`.
         again: measure even if the figures are there.
@@ -55,8 +55,8 @@ def run(config: ReportConfig) -> Iterator[Event]:
     """
     began = time.monotonic()
     project = open_project(config.project)
-    records = [RenderRecord.load(project, output) for output in (config.output, *config.others)]
-    outputs = (config.output, *config.others)
+    outputs = [place(output) for output in (config.output, *config.others)]
+    records = [RenderRecord.load(project, output) for output in outputs]
     yield Started(STAGE, {"renders": len(records), "frames": sum(record.frames for record in records)})
     versions = []
     for name, output, record in zip(_names(records), outputs, records, strict=True):
@@ -64,15 +64,15 @@ def run(config: ReportConfig) -> Iterator[Event]:
             raise BadInput(f"There is no file {output}: convert the plate again.")
         quality = yield from measured(project, record, output, config.again)
         versions.append(Version(name, quality, output, record.model, record.codec))
-    target = config.path or report_path(config.output)
+    target = config.path or report_path(outputs[0])
     main = records[0]
     main.seconds[STAGE] = time.monotonic() - began
     data = footage(project, main)
-    write_report(target, report_data(project, main, versions, config.output, data))
+    write_report(target, report_data(project, main, versions, outputs[0], data))
     summary = versions[0].quality.summary
     values: dict[str, Any] = {
         "report": str(target),
-        "output": str(config.output),
+        "output": str(outputs[0]),
         "model": main.model,
         "codec": main.codec,
         "frames": summary["frames"],
@@ -107,6 +107,7 @@ def measured(
         ignore=[record.label_box] if record.label_box else [],
         rows=plate_rows(faces, record.person, record.source),
         watermark=None if CODECS[record.codec].exact else record.watermark,  # where the matte is 0, it is the plate
+        space=record.space,
     )
     try:
         while True:
@@ -186,6 +187,7 @@ def report_data(
         consent=[{"name": name} | row for name, row in record.consent.items()],
         marks=_marks(record, output),
         notes=record.warnings,
+        space=record.space,
     )
 
 
