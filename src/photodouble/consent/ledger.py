@@ -29,7 +29,7 @@ from photodouble.consent.record import (
     values_of,
 )
 from photodouble.errors import BadInput, Refused
-from photodouble.files import explain, write_bytes
+from photodouble.files import explain, lock, write_bytes
 from photodouble.project import Project
 
 _OF_THE_ENTRY = ("recorded_at", "recorded_by", "previous", "key", "fingerprint", "signature")
