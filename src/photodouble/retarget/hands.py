@@ -1,5 +1,8 @@
 """Pictures of the wanted person with a hand before the face: a face drawn from them has a thumb on its chin."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -9,9 +12,11 @@ from photodouble.faces.occlusion import HandMatte
 from photodouble.faces.topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from photodouble.retarget.mesh import REGIONS, Wanted, region_mask
 
-LOOKS = 32
+LOOKS = 24
 """Pictures that are looked at, taken evenly: a hand stays for some frames of a clip. Those between a find and its
 neighbours are looked at, too."""
+
+THREADS = 2
 
 AROUND = 0.1
 """Of the distance of the eyes' corners: what a region is, around eyes and lips, beside their outlines."""
@@ -23,25 +28,31 @@ LEAST, PRICE = 0.01, 0.05
 def hand_prices(wanted: Wanted) -> dict[str, np.ndarray]:
     """What each picture costs more, for each region, since a hand covers it there: (n,) of 0 and `PRICE`."""
     count = len(wanted.landmarks)
-    prices = {region: np.zeros(count) for region in REGIONS}
-    matte = HandMatte()
-
-    def look(picture: int) -> bool:
-        image, points = wanted.picture(picture), wanted.landmarks[picture]
-        matte.reset()
-        hand = matte(image, points)
-        spoiled = hand.any() and {name: _share(hand, area) > LEAST for name, area in _areas(points, hand.shape).items()}
-        for region in REGIONS:
-            prices[region][picture] = PRICE * bool(spoiled and spoiled[region])
-        return bool(spoiled and any(spoiled.values()))
-
     looked = np.unique(np.linspace(0, count - 1, LOOKS).round().astype(int)).tolist()
-    found = [look(picture) for picture in looked]
-    for at, (before, after) in enumerate(pairwise(looked)):
-        if found[at] or found[at + 1]:
-            for picture in range(before + 1, after):
-                look(picture)
+    with ThreadPoolExecutor(THREADS) as pool:
+        parts = pool.map(partial(_spoiled, wanted), [looked[k::THREADS] for k in range(THREADS)])
+        found = {picture: regions for part in parts for picture, regions in part.items()}
+    between = [range(a + 1, b) for a, b in pairwise(looked) if found[a] or found[b]]
+    found |= _spoiled(wanted, [picture for part in between for picture in part])
+    prices = {region: np.zeros(count) for region in REGIONS}
+    for picture, regions in found.items():
+        for region in regions:
+            prices[region][picture] = PRICE
     return prices
+
+
+def _spoiled(wanted: Wanted, pictures: Sequence[int]) -> dict[int, list[str]]:
+    """The regions that a hand covers in each of some pictures."""
+    found: dict[int, list[str]] = {}
+    matte = HandMatte() if pictures else None
+    for picture in pictures:
+        assert matte is not None
+        matte.reset()
+        points = wanted.landmarks[picture]
+        hand = matte(wanted.picture(picture), points)
+        areas = _areas(points, hand.shape) if hand.any() else {}
+        found[picture] = [region for region, area in areas.items() if _share(hand, area) > LEAST]
+    return found
 
 
 def _areas(points: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
