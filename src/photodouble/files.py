@@ -134,10 +134,24 @@ def remove(path: Path) -> None:
 
 def sweep(path: Path) -> None:
     """Remove what killed processes have left of writing `path` or other files of its stem, beside it."""
-    named = re.compile(re.escape(f".{path.stem}.") + r"\d+\.part(\.[^.]*)?$")
+    named = re.compile(re.escape(f".{path.stem}.") + r"(\d+)\.part(\.[^.]*)?$")
     for file in path.parent.iterdir():
-        if named.match(file.name):
+        found = named.match(file.name)
+        if found and not _runs(int(found[1])):
             remove(file)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process of that number runs, which may still be writing; unknown on Windows, then it does not."""
+    if process == os.getpid() or sys.platform == "win32":
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:
