@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,9 +88,18 @@ def _interpreter(model: bytes, threads: int):  # type: ignore[no-untyped-def]
     return made
 
 
+_ALONE = threading.Lock()
+"""Of two threads that turn standard error away at a time, the second would keep the first one's nowhere for good."""
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what native libraries print while they load off standard error: it is not about the user's work."""
+    with _ALONE:
+        yield from _turned_away()
+
+
+def _turned_away() -> Iterator[None]:
     sys.stderr.flush()
     try:
         kept = os.dup(2)
