@@ -1,7 +1,8 @@
 """`lite`: what `mesh` draws, corrected. One encoder for everybody, one decoder for each identity, 128 pixels.
 
 It does not have to learn a face: `mesh` gives it one, in the right pose. What it learns is what that picture lacks:
-gaze, the inside of the mouth, the light of an expression, the seams between pictures. A residual U-Net on half the
+gaze, the inside of the mouth, the light of an expression, the seams between pictures; how much of that is put to use
+is said in `generators/refined.py`. A residual U-Net on half the
 resolution (pixel unshuffle; Shi et al. 2016 run backwards), small enough for two processor cores.
 """
 

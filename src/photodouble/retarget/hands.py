@@ -11,6 +11,7 @@ from photodouble.faces.matte import outline_matte
 from photodouble.faces.occlusion import HandMatte
 from photodouble.faces.topology import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from photodouble.retarget.mesh import REGIONS, Wanted, region_mask
+from photodouble.retarget.shape import eyes_apart
 
 LOOKS = 24
 """Pictures that are looked at, taken evenly: a hand stays for some frames of a clip. Those between a find and its
@@ -44,9 +45,10 @@ def hand_prices(wanted: Wanted) -> dict[str, np.ndarray]:
 def _spoiled(wanted: Wanted, pictures: Sequence[int]) -> dict[int, list[str]]:
     """The regions that a hand covers in each of some pictures."""
     found: dict[int, list[str]] = {}
-    matte = HandMatte() if pictures else None
+    if not pictures:
+        return found  # the networks take time to load
+    matte = HandMatte()
     for picture in pictures:
-        assert matte is not None
         matte.reset()
         points = wanted.landmarks[picture]
         hand = matte(wanted.picture(picture), points)
@@ -56,7 +58,7 @@ def _spoiled(wanted: Wanted, pictures: Sequence[int]) -> dict[int, list[str]]:
 
 
 def _areas(points: np.ndarray, shape: tuple[int, int]) -> dict[str, np.ndarray]:
-    grow = AROUND * float(np.linalg.norm(points[33, :2] - points[263, :2]))
+    grow = AROUND * eyes_apart(points)
     eyes, mouth = (
         region_mask(points, outlines, shape, grow, 0.0) for outlines in ((RIGHT_EYE, LEFT_EYE), (LIPS_OUTER,))
     )

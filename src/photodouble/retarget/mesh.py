@@ -20,6 +20,7 @@ from photodouble.retarget.shape import (
     EYES,
     Posed,
     Proportions,
+    eyes_apart,
     gaze,
     look,
     neutral_shape,
@@ -189,7 +190,7 @@ def render(
     fade = fade or {}
     raster = rasterise(mesh_points(target), wanted.triangles, shape, 2)
     result = _mixed("face", choice, fade, partial(_warped, wanted, raster))
-    size = float(np.linalg.norm(target[33, :2] - target[263, :2]))
+    size = eyes_apart(target)
     for region, polygons in (("eyes", (RIGHT_EYE, LEFT_EYE)), ("mouth", (LIPS_OUTER,))):
         x0, y0, x1, y1 = _around(target, polygons, shape, 0.10 * size + 4 * 0.05 * size + 2)
         same = choice[region] == choice["face"] and fade.get(region) == fade.get("face")

@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 
 from photodouble.faces.topology import LIPS_INNER, LIPS_OUTER
+from photodouble.retarget.shape import eyes_apart
 
 SHIFT = 4
 
 
 def mouth_gap(landmarks: np.ndarray) -> float:
     """Between the inner lips' middles, in parts of the distance between the eyes' outer corners."""
-    eyes = float(np.linalg.norm(landmarks[33, :2] - landmarks[263, :2]))
+    eyes = eyes_apart(landmarks)
     return float(np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])) / max(eyes, 1e-6)
 
 
@@ -33,7 +34,7 @@ def borrow_inside(layer: np.ndarray, target: np.ndarray, plate: np.ndarray, land
     inside = cv2.warpAffine(plate, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     hole, lips = (_filled(target, outline, (height, width)) for outline in (LIPS_INNER, LIPS_OUTER))
     # The light is read off the skin around the lips: lips have colours of their own.
-    wide = max(3, round(0.1 * float(np.linalg.norm(target[33, :2] - target[263, :2]))))
+    wide = max(3, round(0.1 * eyes_apart(target)))
     skin = cv2.subtract(cv2.dilate(lips, np.ones((wide, wide), np.uint8)), lips)
     light = (np.array(cv2.mean(layer, skin)[:3]) + 1) / (np.array(cv2.mean(inside, skin)[:3]) + 1)
     light = np.clip(light, 0.4, 2.5).astype(np.float32)

@@ -71,6 +71,11 @@ def unpose(landmarks: np.ndarray) -> Posed:
     return Posed(shape, scale, rotation, centre)
 
 
+def eyes_apart(landmarks: np.ndarray) -> float:
+    """Between the eyes' outer corners as the picture shows them, of landmarks (478, 2 or 3), in their unit."""
+    return float(np.linalg.norm(landmarks[33, :2] - landmarks[263, :2]))
+
+
 def neutral_shape(shapes: np.ndarray, blendshapes: np.ndarray) -> np.ndarray:
     """The shape of a face at rest, (478, 3): the median over the frames that show the least expression.
 

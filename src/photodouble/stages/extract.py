@@ -286,9 +286,10 @@ def space_stamp(space: Space) -> list[Any]:
 
     A config inside OpenColorIO, or one that is not there and was not needed, counts by its name.
     """
-    config = space.config
-    there = config is not None and Path(config).is_file()
-    return [space.name, _stamp(Path(config)) if config is not None and there else config and [str(config)]]
+    if space.config is None:
+        return [space.name, None]
+    file = Path(space.config)
+    return [space.name, _stamp(file) if file.is_file() else [str(space.config)]]
 
 
 def source_of(faces: FaceSet, clip: Clip) -> str | None:
